@@ -1,0 +1,131 @@
+package facts
+
+// Verdict is an answer that a bounded search may fail to find. Its zero value
+// is Unknown.
+type Verdict uint8
+
+// The answers. A caller that protects something takes Unknown for the answer
+// that refuses: selectors that may not cover don't, selectors that may select
+// everything do.
+const (
+	Unknown Verdict = iota
+	Yes
+	No
+)
+
+// String is "yes", "no" or "unknown".
+func (v Verdict) String() string {
+	switch v {
+	case Yes:
+		return "yes"
+	case No:
+		return "no"
+	}
+	return "unknown"
+}
+
+// coverSteps bounds the search of CoveredBy and of the witnesses for
+// overlapping policies. The problem is NP-hard (it contains tautology of
+// formulas in disjunctive form); what people write takes about as many steps
+// as there are selectors. A step is well under a microsecond for selectors of
+// a few keys, so a search that gives up has taken a few milliseconds.
+const coverSteps = 5000
+
+// Subset reports whether every object that a selects is selected by b. It is
+// exact. Both must be of one domain.
+func (a Selector) Subset(b Selector) bool {
+	if a.MatchesNothing() {
+		return true
+	}
+	for _, c := range b.constraints {
+		if !a.admits(c.key).subset(c.admits) {
+			return false
+		}
+	}
+	return true
+}
+
+// Overlap reports whether some labels that could exist satisfy both. It is
+// exact. Both must be of one domain.
+func (a Selector) Overlap(b Selector) bool {
+	if a.MatchesNothing() || b.MatchesNothing() {
+		return false
+	}
+	for _, c := range b.constraints {
+		if !a.admits(c.key).overlaps(c.admits) {
+			return false
+		}
+	}
+	return true
+}
+
+// And selects what both a and b select.
+func (a Selector) And(b Selector) Selector {
+	for _, c := range b.constraints {
+		a = a.with(c.key, a.admits(c.key).and(c.admits))
+	}
+	return a
+}
+
+// without returns disjoint selectors that together select what a selects and b
+// does not; at most one per key of b.
+func (a Selector) without(b Selector) []Selector {
+	if !a.Overlap(b) {
+		return []Selector{a}
+	}
+	var pieces []Selector
+	for _, c := range b.constraints {
+		have := a.admits(c.key)
+		if outside := have.and(c.admits.not()); !outside.isEmpty() {
+			pieces = append(pieces, a.with(c.key, outside))
+			a = a.with(c.key, have.and(c.admits))
+		}
+	}
+	return pieces
+}
+
+// CoveredBy reports whether every object that a selects is selected by at least
+// one of bs. With No, the labels are an example that none of bs selects. A
+// search that would take too long ends with Unknown. All must be of one domain.
+func (a Selector) CoveredBy(bs []Selector) (Verdict, map[string]string) {
+	if a.MatchesNothing() {
+		return Yes, nil
+	}
+	near := make([]Selector, 0, len(bs))
+	for _, b := range bs {
+		if a.Subset(b) {
+			return Yes, nil
+		}
+		if a.Overlap(b) {
+			near = append(near, b)
+		}
+	}
+	steps := coverSteps
+	verdict, left := a.subtractAll(near, &steps)
+	if verdict != No {
+		return verdict, nil
+	}
+	return No, left.Witness()
+}
+
+// subtractAll searches what a selects for something that none of bs selects.
+// It goes depth first, so that an answer of No is usually found on the first
+// way down.
+func (a Selector) subtractAll(bs []Selector, steps *int) (Verdict, Selector) {
+	for len(bs) > 0 && !a.Overlap(bs[0]) {
+		bs = bs[1:]
+		*steps--
+	}
+	if len(bs) == 0 {
+		return No, a
+	}
+	if *steps--; *steps < 0 {
+		return Unknown, Selector{}
+	}
+	for _, piece := range a.without(bs[0]) {
+		if verdict, left := piece.subtractAll(bs[1:], steps); verdict != Yes {
+			return verdict, left
+		}
+	}
+	return Yes, Selector{}
+}
