@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// Limits on what one call of a built-in function may write. A step budget can't see them: one call of
+// concat or sprintf is one step, however much it writes.
+const (
+	maxText       = 1 << 20 // bytes of a string
+	maxItems      = 100_000 // items of an array or range
+	maxDigits     = 400     // of a number
+	maxResultSize = 4 << 20 // bytes of a result written out
+	maxGlobStars  = 8       // a glob backtracks at each star
+)
+
+// boundedPrefix marks the calls that are made through a check of their operands.
+const boundedPrefix = "sluice.bounded."
+
+// operandCheck refuses operands whose result could be too large.
+type operandCheck func(args []*ast.Term) error
+
+// operandChecks are the built-in functions whose result can be larger than what they are given.
+func operandChecks() map[string]operandCheck {
+	numbers := func(args []*ast.Term) error { return checkNumbers(args) }
+	written := func(args []*ast.Term) error { return checkWritten(args...) }
+	checks := map[string]operandCheck{
+		"concat": checkConcat, "sprintf": checkSprintf, "internal.template_string": written,
+		"replace": checkReplace, "strings.replace_n": checkReplaceN, "regex.replace": checkRegexReplace,
+		"json.marshal": written, "base64.encode": written, "base64url.encode": written,
+		"base64url.encode_no_pad": written, "hex.encode": written, "urlquery.encode": written,
+		"array.concat": checkItems, "array.flatten": written,
+		"numbers.range": checkRange, "numbers.range_step": checkRange,
+		"glob.match": checkGlob, "units.parse": written, "units.parse_bytes": written,
+	}
+	for _, name := range []string{"mul", "div", "rem", "product", "plus", "minus", "sum", "ceil", "floor", "round",
+		"abs", "format_int", "to_number", "bits.and", "bits.or", "bits.xor", "bits.negate"} {
+		checks[name] = numbers
+	}
+	return checks
+}
+
+// boundedBuiltins are the checked forms of those functions, by the name under which compiled rules
+// call them.
+func boundedBuiltins() map[string]*topdown.Builtin {
+	out := map[string]*topdown.Builtin{}
+	for name, check := range operandChecks() {
+		original := topdown.GetBuiltin(name)
+		out[boundedPrefix+name] = &topdown.Builtin{
+			Decl: ast.BuiltinMap[name],
+			Func: func(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
+				if err := check(args); err != nil {
+					return &topdown.Error{Code: topdown.BuiltinErr, Message: fmt.Sprintf("%s: %v", name, err), Location: bctx.Location}
+				}
+				return original(bctx, args, iter)
+			},
+		}
+	}
+	return out
+}
+
+// bindBounded makes every call of a function that needs a check go through it.
+func bindBounded(modules map[string]*ast.Module) {
+	checks := operandChecks()
+	for _, module := range modules {
+		ast.WalkExprs(module, func(expr *ast.Expr) bool {
+			if terms, ok := expr.Terms.([]*ast.Term); ok && expr.IsCall() {
+				name := expr.Operator().String()
+				if _, checked := checks[name]; checked {
+					terms[0] = &ast.Term{Value: ast.Ref{ast.VarTerm(boundedPrefix + name)}, Location: terms[0].Location}
+				}
+			}
+			return false
+		})
+	}
+}
+
+// termSize is about the number of bytes of v written as JSON, and stops counting at limit: shared parts
+// count as often as they would be written.
+func termSize(v ast.Value, limit int) int {
+	size := 2
+	add := func(t *ast.Term) bool {
+		size += 1 + termSize(t.Value, limit-size)
+		return size >= limit
+	}
+	switch v := v.(type) {
+	case ast.String:
+		size += len(v)
+	case ast.Number:
+		size += len(v)
+	case *ast.Array:
+		v.Until(add)
+	case ast.Set:
+		v.Until(add)
+	case ast.Object:
+		v.Until(func(k, t *ast.Term) bool { return add(k) || add(t) })
+	}
+	return size
+}
+
+func checkWritten(args ...*ast.Term) error {
+	size := 0
+	for _, arg := range args {
+		size += termSize(arg.Value, maxText)
+	}
+	return checkSize(size)
+}
+
+func checkSize(size int) error {
+	if size >= maxText {
+		return fmt.Errorf("the result would be larger than %d bytes", maxText)
+	}
+	return nil
+}
+
+func textLen(term *ast.Term) int {
+	s, _ := term.Value.(ast.String)
+	return len(s)
+}
+
+func itemCount(term *ast.Term) int {
+	switch v := term.Value.(type) {
+	case *ast.Array:
+		return v.Len()
+	case ast.Set:
+		return v.Len()
+	}
+	return 0
+}
+
+func checkConcat(args []*ast.Term) error {
+	return checkSize(textLen(args[0])*itemCount(args[1]) + termSize(args[1].Value, maxText))
+}
+
+// checkSprintf bounds the arguments as often as the format may name them, and the width and precision
+// that a verb may ask for.
+func checkSprintf(args []*ast.Term) error {
+	format, _ := args[0].Value.(ast.String)
+	digits := 0
+	for _, c := range string(format) {
+		if c < '0' || c > '9' {
+			digits = 0
+		} else if digits++; digits > 3 && strings.ContainsRune(string(format), '%') {
+			return fmt.Errorf("a number of more than 3 digits in the format %.40q could be a width", string(format))
+		}
+	}
+	if strings.Contains(string(format), "*") && strings.Contains(string(format), "%") && starWidth(string(format)) {
+		return fmt.Errorf("a width taken from an argument (%%*d) is not supported")
+	}
+	if err := checkWritten(args...); err != nil {
+		return err
+	}
+	times := max(1, strings.Count(string(format), "%")/2) // most formats name each argument once
+	return checkSize(len(format) + times*termSize(args[1].Value, maxText))
+}
+
+func starWidth(format string) bool {
+	for rest := format; ; {
+		_, after, found := strings.Cut(rest, "%")
+		if !found {
+			return false
+		}
+		if strings.HasPrefix(strings.TrimLeft(after, "+-# 0123456789.[]"), "*") {
+			return true
+		}
+		rest = after
+	}
+}
+
+func checkReplace(args []*ast.Term) error {
+	s, _ := args[0].Value.(ast.String)
+	old, _ := args[1].Value.(ast.String)
+	return checkSize(len(s) + strings.Count(string(s), string(old))*textLen(args[2]))
+}
+
+func checkReplaceN(args []*ast.Term) error {
+	longest := 0
+	if patterns, ok := args[0].Value.(ast.Object); ok {
+		patterns.Foreach(func(_, v *ast.Term) { longest = max(longest, textLen(v)) })
+	}
+	return checkSize((textLen(args[1]) + 1) * longest / 4)
+}
+
+func checkRegexReplace(args []*ast.Term) error {
+	s, value := textLen(args[0]), args[2].Value
+	text, _ := value.(ast.String)
+	each := len(text) + strings.Count(string(text), "$")*s
+	return checkSize((s + 1) * each / 4)
+}
+
+func checkItems(args []*ast.Term) error {
+	if n := itemCount(args[0]) + itemCount(args[1]); n > maxItems {
+		return fmt.Errorf("the result would have %d items, more than %d", n, maxItems)
+	}
+	return nil
+}
+
+func checkRange(args []*ast.Term) error {
+	from, okFrom := args[0].Value.(ast.Number)
+	to, okTo := args[1].Value.(ast.Number)
+	if !okFrom || !okTo {
+		return nil // the function itself says what is wrong
+	}
+	a, okA := from.Int64()
+	b, okB := to.Int64()
+	width := new(big.Int).Sub(big.NewInt(b), big.NewInt(a))
+	if okA && okB && width.CmpAbs(big.NewInt(maxItems)) <= 0 {
+		return nil
+	}
+	return fmt.Errorf("the range %s to %s has more than %d numbers", from, to, maxItems)
+}
+
+func checkGlob(args []*ast.Term) error {
+	pattern, _ := args[0].Value.(ast.String)
+	if n := strings.Count(string(pattern), "*"); n > maxGlobStars || len(pattern) > 1024 {
+		return fmt.Errorf("the pattern has %d stars in %d bytes, at most %d in 1024 are supported", n, len(pattern), maxGlobStars)
+	}
+	return nil
+}
+
+// checkNumbers refuses numbers whose arithmetic would write out many digits.
+func checkNumbers(args []*ast.Term) error {
+	var err error
+	check := func(t *ast.Term) bool {
+		number, ok := t.Value.(ast.Number)
+		if ok && len(number) > 6 && !smallNumber(string(number)) {
+			err = fmt.Errorf("a number has more than %d digits", maxDigits)
+		}
+		return err != nil
+	}
+	for _, arg := range args {
+		switch v := arg.Value.(type) {
+		case *ast.Array:
+			v.Until(check)
+		case ast.Set:
+			v.Until(check)
+		default:
+			check(arg)
+		}
+	}
+	return err
+}
+
+func smallNumber(text string) bool {
+	mantissa, exponent, has := strings.Cut(strings.ToLower(text), "e")
+	return len(mantissa) <= maxDigits && (!has || len(strings.TrimLeft(exponent, "+-0")) <= 2)
+}

@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/types"
+)
+
+// Decode fills into, a pointer to a struct with json tags such as a k8s.io/api type, from the document,
+// without writing JSON in between. Unknown keys are passed over; a value of the wrong type is an
+// error with its path.
+func (d Document) Decode(into any) error {
+	if d.value == nil {
+		return fmt.Errorf("decode %T: there is no document", into)
+	}
+	target := reflect.ValueOf(into).Elem()
+	if err := decoderOf(target.Type())(d.value, target); err != nil {
+		return fmt.Errorf("decode %s: %w", target.Type().Name(), err)
+	}
+	return nil
+}
+
+// decoder sets target, which is settable, from a value.
+type decoder func(v ast.Value, target reflect.Value) error
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// decoderOf builds a decoder for a type. Building costs more than decoding, so facts keep theirs.
+func decoderOf(t reflect.Type) decoder {
+	if reflect.PointerTo(t).Implements(unmarshaler) {
+		return decodeByJSON
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return pointerDecoder(t)
+	case reflect.Struct:
+		return structDecoder(t)
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return decodeByJSON
+		}
+		return sliceDecoder(t)
+	case reflect.Map:
+		return mapDecoder(t)
+	case reflect.String:
+		return decodeString
+	case reflect.Bool:
+		return decodeBool
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return decodeInt
+	}
+	return decodeByJSON
+}
+
+func wrongType(want string, v ast.Value) error {
+	return fmt.Errorf("want %s, found %s %.60s", want, ast.ValueName(v), v)
+}
+
+func at(key string, err error) error {
+	return fmt.Errorf("%s: %w", key, err)
+}
+
+func isNull(v ast.Value) bool {
+	_, null := v.(ast.Null)
+	return null
+}
+
+func decodeByJSON(v ast.Value, target reflect.Value) error {
+	data, err := Document{v}.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, target.Addr().Interface())
+}
+
+func decodeString(v ast.Value, target reflect.Value) error {
+	s, ok := v.(ast.String)
+	if !ok && !isNull(v) {
+		return wrongType("a string", v)
+	}
+	target.SetString(string(s))
+	return nil
+}
+
+func decodeBool(v ast.Value, target reflect.Value) error {
+	b, ok := v.(ast.Boolean)
+	if !ok && !isNull(v) {
+		return wrongType("a boolean", v)
+	}
+	target.SetBool(bool(b))
+	return nil
+}
+
+func decodeInt(v ast.Value, target reflect.Value) error {
+	if isNull(v) {
+		return nil
+	}
+	number, _ := v.(ast.Number)
+	n, ok := number.Int64()
+	if !ok || target.OverflowInt(n) {
+		return wrongType("an integer", v)
+	}
+	target.SetInt(n)
+	return nil
+}
+
+func pointerDecoder(t reflect.Type) decoder {
+	elem := decoderOf(t.Elem())
+	return func(v ast.Value, target reflect.Value) error {
+		if isNull(v) {
+			return nil
+		}
+		target.Set(reflect.New(t.Elem()))
+		return elem(v, target.Elem())
+	}
+}
+
+func sliceDecoder(t reflect.Type) decoder {
+	elem := decoderOf(t.Elem())
+	return func(v ast.Value, target reflect.Value) error {
+		if isNull(v) {
+			return nil
+		}
+		array, ok := v.(*ast.Array)
+		if !ok {
+			return wrongType("an array", v)
+		}
+		target.Set(reflect.MakeSlice(t, array.Len(), array.Len()))
+		for i := range array.Len() {
+			if err := elem(array.Elem(i).Value, target.Index(i)); err != nil {
+				return at(strconv.Itoa(i), err)
+			}
+		}
+		return nil
+	}
+}
+
+func mapDecoder(t reflect.Type) decoder {
+	elem := decoderOf(t.Elem())
+	return func(v ast.Value, target reflect.Value) error {
+		if isNull(v) {
+			return nil
+		}
+		object, ok := v.(ast.Object)
+		if !ok {
+			return wrongType("an object", v)
+		}
+		out := reflect.MakeMapWithSize(t, object.Len())
+		err := object.Iter(func(k, v *ast.Term) error {
+			key, _ := k.Value.(ast.String)
+			item := reflect.New(t.Elem()).Elem()
+			if err := elem(v.Value, item); err != nil {
+				return at(string(key), err)
+			}
+			out.SetMapIndex(reflect.ValueOf(string(key)).Convert(t.Key()), item)
+			return nil
+		})
+		target.Set(out)
+		return err
+	}
+}
+
+type fieldDecoder struct {
+	index  []int
+	decode decoder
+}
+
+func structDecoder(t reflect.Type) decoder {
+	fields := map[string]fieldDecoder{}
+	for _, f := range jsonFields(t) {
+		fields[f.name] = fieldDecoder{index: f.index, decode: decoderOf(f.typ)}
+	}
+	return func(v ast.Value, target reflect.Value) error {
+		if isNull(v) {
+			return nil
+		}
+		object, ok := v.(ast.Object)
+		if !ok {
+			return wrongType("an object", v)
+		}
+		return object.Iter(func(k, v *ast.Term) error {
+			key, _ := k.Value.(ast.String)
+			field, known := fields[string(key)]
+			if !known {
+				return nil
+			}
+			if err := field.decode(v.Value, target.FieldByIndex(field.index)); err != nil {
+				return at(string(key), err)
+			}
+			return nil
+		})
+	}
+}
+
+type jsonField struct {
+	name  string
+	typ   reflect.Type
+	index []int
+}
+
+// jsonFields are the fields of a struct under their JSON names, inlined ones included.
+func jsonFields(t reflect.Type) []jsonField {
+	var out []jsonField
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && name != "" && name != "-" && name != "managedFields" {
+			out = append(out, jsonField{name: name, typ: f.Type, index: f.Index})
+		}
+	}
+	return out
+}
+
+// encoder makes the evaluator's form of a fact: structs are objects with every tagged field present.
+type encoder func(v reflect.Value) ast.Value
+
+// encoderOf builds an encoder for the type of a fact's result.
+func encoderOf(t reflect.Type) encoder {
+	switch t.Kind() {
+	case reflect.String:
+		return func(v reflect.Value) ast.Value { return ast.String(v.String()) }
+	case reflect.Bool:
+		return func(v reflect.Value) ast.Value { return ast.InternedValue(v.Bool()) }
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return func(v reflect.Value) ast.Value { return ast.InternedValue(int(v.Int())) }
+	case reflect.Slice:
+		return sliceEncoder(encoderOf(t.Elem()))
+	case reflect.Map:
+		return mapEncoder(encoderOf(t.Elem()))
+	case reflect.Struct:
+		return structEncoder(t)
+	}
+	panic(fmt.Sprintf("a fact has a part of kind %s", t.Kind()))
+}
+
+func sliceEncoder(elem encoder) encoder {
+	return func(v reflect.Value) ast.Value {
+		terms := make([]*ast.Term, v.Len())
+		for i := range terms {
+			terms[i] = ast.NewTerm(elem(v.Index(i)))
+		}
+		return ast.NewArray(terms...)
+	}
+}
+
+func mapEncoder(elem encoder) encoder {
+	return func(v reflect.Value) ast.Value {
+		object := ast.NewObjectWithCapacity(v.Len())
+		for entries := v.MapRange(); entries.Next(); {
+			object.Insert(ast.StringTerm(entries.Key().String()), ast.NewTerm(elem(entries.Value())))
+		}
+		return object
+	}
+}
+
+func structEncoder(t reflect.Type) encoder {
+	type part struct {
+		key    *ast.Term
+		index  []int
+		encode encoder
+	}
+	var parts []part
+	for _, f := range jsonFields(t) {
+		parts = append(parts, part{ast.StringTerm(f.name), f.index, encoderOf(f.typ)})
+	}
+	return func(v reflect.Value) ast.Value {
+		object := ast.NewObjectWithCapacity(len(parts))
+		for _, p := range parts {
+			object.Insert(p.key, ast.NewTerm(p.encode(v.FieldByIndex(p.index))))
+		}
+		return object
+	}
+}
+
+// typeOf is the Rego type of what toValue makes of t.
+func typeOf(t reflect.Type) types.Type {
+	switch t.Kind() {
+	case reflect.String:
+		return types.S
+	case reflect.Bool:
+		return types.B
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return types.N
+	case reflect.Slice:
+		return types.NewArray(nil, typeOf(t.Elem()))
+	case reflect.Map:
+		return types.NewObject(nil, types.NewDynamicProperty(types.S, typeOf(t.Elem())))
+	case reflect.Struct:
+		var props []*types.StaticProperty
+		for _, f := range jsonFields(t) {
+			props = append(props, types.NewStaticProperty(f.name, typeOf(f.typ)))
+		}
+		return types.NewObject(props, nil)
+	}
+	panic(fmt.Sprintf("a fact has a part of kind %s", t.Kind()))
+}

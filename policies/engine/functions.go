@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/types"
+)
+
+// function is a built-in function that Sluice adds to Rego: a fact, or a question to the state.
+type function struct {
+	name        string
+	description string
+	args        []types.Type
+	result      types.Type
+	resultDoc   string
+	// call returns nil for undefined. An error becomes the error of the policy that called.
+	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
+}
+
+func (f function) declaration() *ast.Builtin {
+	return &ast.Builtin{
+		Name:        f.name,
+		Description: f.description,
+		Decl:        types.NewFunction(f.args, types.Named("result", f.result).Description(f.resultDoc)),
+	}
+}
+
+func (f function) evaluate(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
+	value, err := f.call(bctx, args)
+	switch {
+	case err != nil:
+		return &topdown.Error{Code: topdown.BuiltinErr, Message: fmt.Sprintf("%s: %v", f.name, err), Location: bctx.Location}
+	case value == nil:
+		return nil
+	}
+	return iter(ast.NewTerm(value))
+}
+
+// factFunctions are all functions under sluice.*. Their converters are built once.
+var factFunctions = sync.OnceValue(func() []function {
+	return append(stateFunctions(), objectFunctions()...)
+})
+
+func factBuiltins() map[string]*topdown.Builtin {
+	out := map[string]*topdown.Builtin{}
+	for _, f := range factFunctions() {
+		out[f.name] = &topdown.Builtin{Decl: f.declaration(), Func: f.evaluate}
+	}
+	return out
+}
+
+// argument describes one operand.
+func argument(name, description string, t types.Type) types.Type {
+	return types.Named(name, t).Description(description)
+}
+
+// converted reads operands of one Go type and writes results of another.
+type converted[A, R any] struct {
+	decode decoder
+	encode encoder
+}
+
+func conversion[A, R any]() converted[A, R] {
+	return converted[A, R]{decoderOf(reflect.TypeFor[A]()), encoderOf(reflect.TypeFor[R]())}
+}
+
+func (c converted[A, R]) in(term *ast.Term) (A, error) {
+	var a A
+	err := c.decode(term.Value, reflect.ValueOf(&a).Elem())
+	return a, err
+}
+
+func (c converted[A, R]) out(r R) ast.Value { return c.encode(reflect.ValueOf(&r).Elem()) }
+
+// fact is a function of one object.
+func fact[A, R any](name, description string, operand types.Type, resultDoc string, f func(*A) (R, error)) function {
+	c := conversion[A, R]()
+	return function{
+		name: name, description: description, args: []types.Type{operand}, result: typeOf(reflect.TypeFor[R]()), resultDoc: resultDoc,
+		call: func(_ topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			a, err := c.in(args[0])
+			if err != nil {
+				return nil, err
+			}
+			r, err := f(&a)
+			if err != nil {
+				return nil, err
+			}
+			return c.out(r), nil
+		},
+	}
+}
+
+// infallible is a function for fact that can't fail.
+func infallible[A, R any](f func(*A) R) func(*A) (R, error) {
+	return func(a *A) (R, error) { return f(a), nil }
+}
+
+func stateFunctions() []function {
+	kind := argument("kind", "group/Kind, bare for the core group; the rule's METADATA names it under custom.state", types.S)
+	namespace := argument("namespace", "the namespace, empty for cluster-scoped kinds", types.S)
+	return []function{{
+		name:        "sluice.state.list",
+		description: "The objects of a kind that exist in a namespace, sorted by name. The stored copy of the object under review is among them.",
+		args:        []types.Type{kind, namespace},
+		result:      types.NewArray(nil, types.A),
+		resultDoc:   "objects",
+		call:        listState,
+	}, {
+		name:        "sluice.state.get",
+		description: "The object of a kind and name that exists in a namespace; undefined where there is none.",
+		args:        []types.Type{kind, namespace, argument("name", "metadata.name", types.S)},
+		result:      types.A,
+		resultDoc:   "the object",
+		call:        getState,
+	}}
+}
+
+func listState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+	state, err := stateFrom(bctx.Context)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := ParseGroupKind(Document{args[0].Value}.Text())
+	if err != nil {
+		return nil, err
+	}
+	objects, err := state.List(kind, Document{args[1].Value}.Text())
+	if err != nil {
+		return nil, err
+	}
+	terms := make([]*ast.Term, len(objects))
+	for i, object := range objects {
+		terms[i] = ast.NewTerm(object.value)
+	}
+	return ast.NewArray(terms...), nil
+}
+
+func getState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+	state, err := stateFrom(bctx.Context)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := ParseGroupKind(Document{args[0].Value}.Text())
+	if err != nil {
+		return nil, err
+	}
+	object, found, err := state.Get(kind, Document{args[1].Value}.Text(), Document{args[2].Value}.Text())
+	if err != nil || !found {
+		return nil, err
+	}
+	return object.value, nil
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/sluice-gate/sluice/policies/engine/schema"
+)
+
+// Library is a set of checked rules by id, and the modules below sluice.lib that they import.
+type Library struct {
+	rules   map[string]*Rule
+	libs    map[string]*ast.Module
+	schemas *schema.Schemas
+}
+
+// Load reads and checks every .rego file in the folders, tests aside. All that is wrong is reported at
+// once: the error joins a *Fault for each. A later folder may use the lib modules of an earlier one;
+// two rules of one id are an error.
+func Load(folders ...fs.FS) (*Library, error) {
+	schemas, err := schema.Load()
+	if err != nil {
+		return nil, err
+	}
+	library := &Library{rules: map[string]*Rule{}, libs: map[string]*ast.Module{}, schemas: schemas}
+	var modules []*ast.Module
+	var errs []error
+	for _, folder := range folders {
+		sources, err := Sources(folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range slices.Sorted(maps.Keys(sources)) {
+			if strings.HasSuffix(file, "_test.rego") {
+				continue
+			}
+			module, err := parse(file, sources[file])
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+			case isLib(module):
+				library.libs[file] = module
+			default:
+				modules = append(modules, module)
+			}
+		}
+	}
+	for _, module := range modules {
+		errs = append(errs, library.add(module))
+	}
+	return library, errors.Join(errs...)
+}
+
+// Sources are the .rego files of a folder, hidden ones aside, by their path in it.
+func Sources(folder fs.FS) (map[string]string, error) {
+	sources := map[string]string{}
+	err := fs.WalkDir(folder, ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		hidden := file != "." && strings.HasPrefix(path.Base(file), ".")
+		switch {
+		case entry.IsDir() && hidden:
+			return fs.SkipDir
+		case entry.IsDir() || hidden || path.Ext(file) != ".rego":
+			return nil
+		}
+		data, err := fs.ReadFile(folder, file)
+		sources[file] = string(data)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read rules: %w", err)
+	}
+	return sources, nil
+}
+
+// Rule finds a rule by its id.
+func (l *Library) Rule(id string) (*Rule, bool) {
+	rule, ok := l.rules[id]
+	return rule, ok
+}
+
+// Rules are all rules, sorted by id.
+func (l *Library) Rules() []*Rule {
+	return slices.SortedFunc(maps.Values(l.rules), func(a, b *Rule) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// Inline checks a module that stands in a policy of its own. It may import the library's lib modules.
+func (l *Library) Inline(name, source string) (*Rule, error) {
+	module, err := parse(name, source)
+	if err != nil {
+		return nil, err
+	}
+	return l.check(module)
+}
+
+func (l *Library) add(module *ast.Module) error {
+	rule, err := l.check(module)
+	if err != nil {
+		return err
+	}
+	if other, taken := l.rules[rule.ID]; taken {
+		return fault(module.Package.Location, "the rule %s is already in %s: a rule's id is its package path, choose another", rule.ID, other.File)
+	}
+	l.rules[rule.ID] = rule
+	return nil
+}
+
+func isLib(module *ast.Module) bool {
+	p := module.Package.Path
+	return len(p) > 2 && p[1].Equal(ast.StringTerm("sluice")) && p[2].Equal(ast.StringTerm("lib"))
+}
+
+// parse reads Rego v1 with its annotations.
+func parse(file, source string) (*ast.Module, error) {
+	module, err := ast.ParseModuleWithOpts(file, source, ast.ParserOptions{
+		RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: capabilities(),
+	})
+	if err != nil {
+		var parseErrs ast.Errors
+		if errors.As(err, &parseErrs) {
+			return nil, errors.Join(compileFaults(parseErrs)...)
+		}
+		return nil, fmt.Errorf("parse %s: %w", file, err)
+	}
+	if module == nil {
+		return nil, &Fault{File: file, Line: 1, Column: 1, Reason: "the file has no Rego in it"}
+	}
+	return module, nil
+}

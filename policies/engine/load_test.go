@@ -1,0 +1,182 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+)
+
+// Every mistake in a rule is an error with its place and what was expected.
+func TestRulesThatDoNotLoad(t *testing.T) {
+	custom := func(lines string) string {
+		return "# METADATA\n# title: T\n# description: D\n# custom:\n" + lines + "package sluice.test.bad\n\ndeny contains \"x\" if input.request.object.spec.rules\n"
+	}
+	kinds := "#   severity: high\n#   kinds: [networking.k8s.io/Ingress]\n"
+	cases := map[string]struct{ source, want string }{
+		"syntax":             {module("bad", "deny contains if {"), "bad.rego:9:"},
+		"no metadata":        {"package sluice.test.bad\n\ndeny contains \"x\" if true\n", "bad.rego:1:1: no METADATA"},
+		"no title":           {"# METADATA\n# description: D\n# custom:\n" + kinds + "package sluice.test.bad\n\ndeny contains \"x\" if input.request\n", "METADATA has no title"},
+		"no description":     {"# METADATA\n# title: T\n# custom:\n" + kinds + "package sluice.test.bad\n\ndeny contains \"x\" if input.request\n", "METADATA has no description"},
+		"no severity":        {custom("#   kinds: [Service]\n"), "custom.severity: want one of critical, high, medium, low"},
+		"no kinds":           {custom("#   severity: high\n"), "custom.kinds: missing"},
+		"bad kind":           {custom("#   severity: high\n#   kinds: [ingresses]\n"), `custom.kinds: "ingresses": want group/Kind`},
+		"bad operation":      {custom(kinds + "#   operations: [CONNECT]\n"), `custom.operations: "CONNECT": want CREATE, UPDATE or DELETE`},
+		"unknown key":        {custom(kinds + "#   severty: low\n"), "custom.severty: unknown key, want one of"},
+		"open parameters":    {custom(kinds + "#   parameters: {type: object}\n"), "custom.parameters: want additionalProperties: false"},
+		"bad default":        {custom(kinds + "#   parameters: {type: object, additionalProperties: false, properties: {n: {type: integer, default: many}}}\n"), "defaults don't satisfy"},
+		"bad judges":         {custom(kinds + "#   judges: ['spec..rules[']\n"), "custom.judges:"},
+		"no verb":            {module("bad", "refuse contains \"x\" if input.request\n"), "states none of deny, warn, patch, generate"},
+		"misspelt verb":      {module("bad", good+"\ndeney contains \"x\" if input.request\n"), "bad.rego:14:1: deney is no verb; did you mean deny?"},
+		"verb is no set":     {module("bad", "deny if input.request\n"), "write `deny contains finding if"},
+		"misspelt field":     {module("bad", "deny contains \"x\" if input.request.object.spec.tlss\n"), `bad.rego:9:22: undefined ref: input.request.object.spec.tlss`},
+		"says what fits":     {module("bad", "deny contains \"x\" if input.request.object.spec.tlss\n"), `want (one of): ["defaultBackend" "ingressClassName" "rules" "tls"]`},
+		"unknown parameter":  {module("bad", "deny contains \"x\" if input.parameters.limit\n"), "undefined ref: input.parameters.limit"},
+		"other input":        {module("bad", "deny contains \"x\" if input.review\n"), "read input.request, input.namespace or input.parameters by name"},
+		"whole input":        {module("bad", "deny contains \"x\" if {\n\tx := input\n\tx.parameters\n}\n"), "by name"},
+		"another rule":       {module("bad", "deny contains \"x\" if data.sluice.ingress.tls_required.deny\n"), "a rule may read its own package and data.sluice.lib only"},
+		"generates nothing":  {module("bad", "generate contains {} if input.request\n"), "custom.generates: missing"},
+		"generates a Secret": {custom(kinds+"#   generates: [Secret]\n") + "generate contains {} if input.request\n", "Secret can't be generated: it holds credentials"},
+		"unsafe variable":    {module("bad", "deny contains x if input.request\n"), "var x is unsafe"},
+		"http.send":          {module("bad", "deny contains \"x\" if http.send({\"url\": \"http://example.com\"})\n"), "undefined function http.send"},
+		"now":                {module("bad", "deny contains \"x\" if time.now_ns() > 0\n"), "undefined function time.now_ns"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := engine.Load(fstest.MapFS{"bad.rego": &fstest.MapFile{Data: []byte(c.source)}})
+			if err == nil {
+				t.Fatal("loaded")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+// What must never be callable: the network, the process, the clock, chance, and what can't be stopped.
+func TestCapabilities(t *testing.T) {
+	data, err := engine.Capabilities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var caps struct{ Builtins []struct{ Name string } }
+	if err := json.Unmarshal(data, &caps); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, b := range caps.Builtins {
+		names[b.Name] = true
+	}
+	for _, name := range []string{"http.send", "opa.runtime", "net.lookup_ip_addr", "rand.intn", "time.now_ns", "rego.parse_module",
+		"bits.lsh", "net.cidr_expand", "json.match_schema", "json.verify_schema", "trace", "uuid.rfc4122", "uuid.parse", "print"} {
+		if names[name] {
+			t.Errorf("%s is allowed", name)
+		}
+	}
+	for _, name := range []string{"sprintf", "regex.match", "sluice.ingress.hosts", "sluice.state.list"} {
+		if !names[name] {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// Policies on one rule, and inline modules of one package name, never merge: each has its own parameters
+// and its own findings.
+func TestPoliciesNeverMerge(t *testing.T) {
+	source := strings.Replace(module("limit", `deny contains msg if {
+	count(input.request.object.spec.rules) > limit
+	msg := sprintf("more than %d rules", [limit])
+}
+
+limit := input.parameters.limit
+`), "#   kinds", "#   parameters: {type: object, additionalProperties: false, properties: {limit: {type: integer, default: 7}}}\n#   kinds", 1)
+	library := load(t, map[string]string{"limit": source})
+	rule, _ := library.Rule("test-limit")
+	other, err := library.Inline("other.rego", strings.Replace(source, "more than", "other: more than", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := engine.Compile([]engine.Policy{
+		{Name: "zero", Rule: rule, Parameters: map[string]any{"limit": 0}},
+		{Name: "default", Rule: rule},
+		{Name: "inline", Rule: other, Parameters: map[string]any{"limit": 1}},
+		{Name: `odd "name".x`, Rule: other, Parameters: map[string]any{"limit": 0}},
+	}, engine.DefaultBudget())
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := `{"spec":{"rules":[{"host":"a"},{"host":"b"}]}}`
+	got := map[int][]engine.Finding{}
+	for _, o := range program.Evaluate(context.Background(), input(t, object), []int{0, 1, 2, 3}, engine.Deny) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		got[o.Policy] = o.Deny
+	}
+	want := []string{"more than 0 rules", "", "other: more than 1 rules", "other: more than 0 rules"}
+	for i, text := range want {
+		switch {
+		case text == "" && len(got[i]) != 0:
+			t.Errorf("policy %d: got %v, want nothing", i, got[i])
+		case text != "" && (len(got[i]) != 1 || got[i][0].Message != text):
+			t.Errorf("policy %d: got %v, want %q", i, got[i], text)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	source := strings.Replace(module("p", good), "#   kinds",
+		"#   parameters: {type: object, additionalProperties: false, properties: {domains: {type: array, items: {type: string}}, deep: {type: object, default: {}, additionalProperties: false, properties: {n: {type: integer, default: 3}}}}}\n#   kinds", 1)
+	library := load(t, map[string]string{"p": source})
+	rule, _ := library.Rule("test-p")
+	complete, err := rule.CompleteParameters(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := json.Marshal(complete); string(got) != `{"deep":{"n":3}}` {
+		t.Errorf("defaults: %s", got)
+	}
+	for given, want := range map[string]string{
+		`{"domains":"a"}`:        "parameters.domains: got string, want array",
+		`{"domains":["a",1]}`:    "parameters.domains.1: got number, want string",
+		`{"domians":[]}`:         "additional properties 'domians' not allowed",
+		`{"deep":{"n":"three"}}`: "parameters.deep.n: got string, want integer",
+	} {
+		var parameters map[string]any
+		if err := json.Unmarshal([]byte(given), &parameters); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rule.CompleteParameters(parameters); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", given, err, want)
+		}
+	}
+}
+
+func TestRatchetPaths(t *testing.T) {
+	byDefault := module("r", "deny contains \"x\" if input.request.object.metadata.annotations[\"example.com/redirect\"] == \"off\"\n")
+	named := strings.Replace(byDefault, "#   kinds", "#   judges: ['metadata.labels', 'metadata.annotations[\"example.com/other\"]']\n#   kinds", 1)
+	cases := []struct {
+		source, object, old string
+		unchanged           bool
+	}{
+		{byDefault, `{"spec":{"a":1},"metadata":{"labels":{"x":"y"}}}`, `{"spec":{"a":1}}`, true},
+		{byDefault, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, false},
+		{byDefault, `{"metadata":{"annotations":{"example.com/redirect":"off"}}}`, `{}`, false},
+		{byDefault, `{"metadata":{"annotations":{"example.com/another":"off"}}}`, `{}`, true},
+		{named, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, true},
+		{named, `{"metadata":{"labels":{"a":"b"}}}`, `{}`, false},
+		{named, `{"metadata":{"annotations":{"example.com/other":"b"}}}`, `{}`, false},
+	}
+	for i, c := range cases {
+		rule, _ := load(t, map[string]string{"r": c.source}).Rule("test-r")
+		object, _ := engine.ParseJSON([]byte(c.object))
+		old, _ := engine.ParseJSON([]byte(c.old))
+		if got := rule.Unchanged(object, old); got != c.unchanged {
+			t.Errorf("case %d: unchanged is %t", i, got)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/types"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/sluice-gate/sluice/policies/facts"
+)
+
+// objectFunctions are the facts about objects. Operands are typed any: a rule passes parts of the request,
+// which may lack any field.
+func objectFunctions() []function {
+	ingress := argument("ingress", "an Ingress (networking.k8s.io/v1)", types.A)
+	policy := argument("policy", "a NetworkPolicy (networking.k8s.io/v1)", types.A)
+	return []function{
+		fact("sluice.ingress.class", "The class of an Ingress: spec.ingressClassName, else the annotation kubernetes.io/ingress.class, else empty.",
+			ingress, "the class", infallible(facts.IngressClass)),
+		fact("sluice.ingress.controller", "The controller that an Ingress's class is named after: nginx, haproxy, traefik, alb or gce; empty for any other class and for none.",
+			ingress, "the controller", infallible(func(i *networkingv1.Ingress) string { return facts.ClassController(facts.IngressClass(i)) })),
+		fact("sluice.ingress.hosts", "The hosts that an Ingress serves, in rules, default backend and server-alias: lower-cased, empty for every host; whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
+			ingress, "hosts", infallible(facts.ServedHosts)),
+		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
+			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
+		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
+			policy, "ignored rules", infallible(facts.IgnoredRules)),
+		fact("sluice.networkpolicy.every_pod", "The peers that select every pod of every namespace.",
+			policy, "peers", facts.EveryPodPeers),
+		wideEgress(policy),
+		fact("sluice.cidr.canonical", "A CIDR in the form that every reader understands alike, and the problem if it was not written in such a form.",
+			argument("cidr", "a CIDR", types.S), "canonical form and problem; the problem is empty if there is none",
+			func(s *string) (facts.CIDR, error) { return facts.Canonical(*s) }),
+	}
+}
+
+// wideEgress takes the judged policy, the other policies of its namespace and the limits.
+func wideEgress(policy types.Type) function {
+	one := conversion[networkingv1.NetworkPolicy, []facts.WideEgress]()
+	many := conversion[[]*networkingv1.NetworkPolicy, bool]()
+	limits := conversion[facts.Limits, bool]()
+	return function{
+		name: "sluice.networkpolicy.wide_egress",
+		description: "The ports on which pods reach more public addresses than the limits allow because of a NetworkPolicy, over its peers, its rules and the other policies of its namespace that select the same pods. " +
+			"The stored copy of the policy itself may be among the others.",
+		args: []types.Type{policy,
+			argument("others", "NetworkPolicies, as sluice.state.list gives them", types.NewArray(nil, types.A)),
+			argument("limits", "ipv4Prefix and ipv6Prefix: as many public addresses as a prefix of this length holds are allowed; 8 and 32 by default", types.A)},
+		result:    typeOf(reflect.TypeFor[[]facts.WideEgress]()),
+		resultDoc: "excesses; with names the other policies that add to it",
+		call: func(_ topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			np, err := one.in(args[0])
+			if err != nil {
+				return nil, fmt.Errorf("policy: %w", err)
+			}
+			others, err := many.in(args[1])
+			if err != nil {
+				return nil, fmt.Errorf("others: %w", err)
+			}
+			allowed, err := limits.in(args[2])
+			if err != nil {
+				return nil, fmt.Errorf("limits: %w", err)
+			}
+			wide, err := facts.WideEgressOf(&np, others, allowed)
+			if err != nil {
+				return nil, err
+			}
+			return one.out(wide), nil
+		},
+	}
+}

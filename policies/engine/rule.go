@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Verb is one of the four things that a rule can state.
+type Verb string
+
+// The verbs. Each is a partial set in the rule's package.
+const (
+	Deny     Verb = "deny"
+	Warn     Verb = "warn"
+	Patch    Verb = "patch"
+	Generate Verb = "generate"
+)
+
+func verbs() []Verb { return []Verb{Deny, Warn, Patch, Generate} }
+
+// Rule is a checked Rego module with its METADATA. It is immutable.
+type Rule struct {
+	Metadata
+	// File is where the rule was read from, below the folder given to Load.
+	File  string
+	Verbs []Verb
+	// ReadsNamespace tells that the rule reads input.namespace, so that the Namespace object is worth
+	// fetching.
+	ReadsNamespace bool
+
+	module *ast.Module
+	libs   map[string]*ast.Module
+	judged []fieldKeys
+}
+
+// States tells whether the rule has a part for the verb.
+func (r *Rule) States(v Verb) bool { return slices.Contains(r.Verbs, v) }
+
+// Source is the text of the rule's module as the parser read it, formatted by `opa fmt`.
+func (r *Rule) Source() string { return r.module.String() }
+
+// Unchanged tells whether no path that the rule judges differs between the two objects.
+func (r *Rule) Unchanged(object, old Document) bool {
+	for _, keys := range r.judged {
+		if !object.Get(keys...).Equal(old.Get(keys...)) {
+			return false
+		}
+	}
+	return true
+}
+
+// fieldKeys are the object keys that lead to a field.
+type fieldKeys []string
+
+var fieldPart = regexp.MustCompile(`^(?:\.?([A-Za-z0-9_-]+)|\["?([^"\]]+)"?\])`)
+
+// parseFieldKeys reads a path of object keys such as spec, metadata.labels or
+// metadata.annotations["example.com/x"].
+func parseFieldKeys(path string) (fieldKeys, error) {
+	var keys fieldKeys
+	for rest := path; rest != ""; {
+		match := fieldPart.FindStringSubmatch(rest)
+		if match == nil {
+			return nil, fmt.Errorf("%q: want a path of keys such as spec.rules or metadata.annotations[\"example.com/x\"]", path)
+		}
+		keys = append(keys, match[1]+match[2])
+		rest = rest[len(match[0]):]
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("want a path of keys such as spec, found nothing")
+	}
+	return keys, nil
+}
+
+// statedVerbs finds the verbs of a module. A verb that is no partial set, and a name that is nearly a
+// verb, are errors: the rule would be silent.
+func statedVerbs(module *ast.Module) ([]Verb, []error) {
+	var stated []Verb
+	var errs []error
+	for _, rule := range module.Rules {
+		name := rule.Head.Ref()[0].String()
+		partial := rule.Head.RuleKind() == ast.MultiValue && len(rule.Head.Ref()) == 1
+		switch near := nearestVerb(name); {
+		case slices.Contains(verbs(), Verb(name)) && !partial:
+			errs = append(errs, fault(rule.Location, "%s must be a set of results: write `%s contains finding if { … }`", name, name))
+		case slices.Contains(verbs(), Verb(name)):
+			if !slices.Contains(stated, Verb(name)) {
+				stated = append(stated, Verb(name))
+			}
+		case near != "" && partial:
+			errs = append(errs, fault(rule.Location, "%s is no verb; did you mean %s?", name, near))
+		}
+	}
+	if len(stated) == 0 && len(errs) == 0 {
+		errs = append(errs, fault(module.Package.Location, "the rule states none of deny, warn, patch, generate, so it can have no effect"))
+	}
+	slices.SortFunc(stated, func(a, b Verb) int { return slices.Index(verbs(), a) - slices.Index(verbs(), b) })
+	return stated, errs
+}
+
+func nearestVerb(name string) Verb {
+	for _, verb := range verbs() {
+		if levenshtein.ComputeDistance(strings.ToLower(name), string(verb)) <= 2 {
+			return verb
+		}
+	}
+	return ""
+}
