@@ -1,0 +1,110 @@
+package policies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// exception is a GateException ready for use.
+type exception struct {
+	name              string
+	policies          []string
+	kinds             []schema.GroupKind
+	namespaces, names []string
+	namespaceSelector labels.Selector
+	objectSelector    labels.Selector
+	reason            string
+	expires           time.Time
+}
+
+// newExceptions compiles exceptions and adds what is wrong with them to errs.
+func newExceptions(sources []v1alpha1.GateException, policies []policy, errs []error) ([]exception, []error) {
+	var out []exception
+	for i := range sources {
+		e, err := newException(&sources[i])
+		for j, name := range e.policies {
+			if !slices.ContainsFunc(policies, func(p policy) bool { return p.name == name }) {
+				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q", j, name))
+			}
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("exception %q: %w", sources[i].Name, err))
+			continue
+		}
+		out = append(out, e)
+	}
+	return out, errs
+}
+
+func newException(source *v1alpha1.GateException) (exception, error) {
+	spec := source.Spec
+	e := exception{name: source.Name, policies: spec.Policies, namespaces: spec.Match.Namespaces, names: spec.Match.Names,
+		reason: spec.Reason, expires: spec.Expires.Time}
+	var errs []error
+	if len(spec.Policies) == 0 {
+		errs = append(errs, errors.New("spec.policies: name the policies to be excused from"))
+	}
+	if spec.Reason == "" {
+		errs = append(errs, errors.New("spec.reason: missing: say why, for those who come after"))
+	}
+	if spec.Expires.IsZero() {
+		errs = append(errs, errors.New("spec.expires: missing: no exception is for ever"))
+	}
+	for i, text := range spec.Match.Kinds {
+		kind, err := engine.ParseGroupKind(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("spec.match.kinds[%d]: %w", i, err))
+		}
+		e.kinds = append(e.kinds, kind)
+	}
+	var err error
+	if e.namespaceSelector, err = selector(spec.Match.NamespaceSelector); err != nil {
+		errs = append(errs, fmt.Errorf("spec.match.namespaceSelector: %w", err))
+	}
+	if e.objectSelector, err = selector(spec.Match.ObjectSelector); err != nil {
+		errs = append(errs, fmt.Errorf("spec.match.objectSelector: %w", err))
+	}
+	return e, errors.Join(errs...)
+}
+
+// excuse takes the effect of findings that an exception covers. They stay visible as audits. An exception
+// whose namespaceSelector nobody can answer excuses nothing.
+func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup, findings []Finding) {
+	if len(findings) == 0 {
+		return
+	}
+	for _, e := range g.exceptions {
+		if !g.now().Before(e.expires) || !e.covers(ctx, r, namespace) {
+			continue
+		}
+		for i := range findings {
+			if findings[i].Excused == "" && slices.Contains(e.policies, findings[i].Policy) {
+				findings[i].Effect, findings[i].Excused = EffectAudit, fmt.Sprintf("%s: %s", e.name, e.reason)
+			}
+		}
+	}
+}
+
+func (e exception) covers(ctx context.Context, r Request, namespace *namespaceLookup) bool {
+	anyOf := func(globs []string, name string) bool {
+		return len(globs) == 0 || slices.ContainsFunc(globs, func(glob string) bool { return matchGlob(glob, name) })
+	}
+	if len(e.kinds) > 0 && !slices.Contains(e.kinds, r.Kind.GroupKind()) ||
+		!anyOf(e.namespaces, r.Namespace) || !anyOf(e.names, r.Name) {
+		return false
+	}
+	if e.objectSelector != nil && !e.objectSelector.Matches(objectLabels(r.Subject())) {
+		return false
+	}
+	matched, err := matcher{namespaceSelector: e.namespaceSelector}.matchesNamespace(ctx, r, namespace)
+	return err == nil && matched
+}

@@ -1,0 +1,380 @@
+package policies_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// rule is a rule for Services around a body.
+func rule(name, body string) string {
+	return `# METADATA
+# title: T
+# description: D
+# custom:
+#   severity: high
+#   kinds: [Service]
+package sluice.test.` + name + "\n\n" + body
+}
+
+const denyNodePort = `deny contains {"msg": "node port", "field": "spec.type"} if input.request.object.spec.type == "NodePort"`
+
+func library(t testing.TB, bodies map[string]string) *engine.Library {
+	t.Helper()
+	folder := fstest.MapFS{}
+	for name, body := range bodies {
+		folder[name+".rego"] = &fstest.MapFile{Data: []byte(rule(name, body))}
+	}
+	l, err := engine.Load(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func gatePolicy(name string, change func(*v1alpha1.GatePolicySpec)) v1alpha1.GatePolicy {
+	p := v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.GatePolicySpec{Rule: "test-" + name}}
+	if change != nil {
+		change(&p.Spec)
+	}
+	return p
+}
+
+func newGate(t testing.TB, bodies map[string]string, o policies.Options, specs ...v1alpha1.GatePolicy) *policies.Gate {
+	t.Helper()
+	o.Library, o.Policies = library(t, bodies), specs
+	g, err := policies.NewGate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func document(t testing.TB, text string) engine.Document {
+	t.Helper()
+	d, err := engine.ParseJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func service(metadata, spec string) string {
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"shop"%s},"spec":%s}`, metadata, spec)
+}
+
+func create(t testing.TB, object string) policies.Request {
+	t.Helper()
+	r, err := policies.Compose(engine.Create, document(t, object), engine.Document{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func update(t testing.TB, object, old string) policies.Request {
+	t.Helper()
+	r, err := policies.Compose(engine.Update, document(t, object), document(t, old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var nodePort = service("", `{"type":"NodePort"}`)
+
+// Forgetting is safe: nothing decided is a denial.
+func TestZeroDecisionDenies(t *testing.T) {
+	if (policies.Decision{}).Allowed() {
+		t.Error("the zero Decision allows")
+	}
+	if (policies.Decision{Judged: true, Failure: "x"}).Allowed() {
+		t.Error("a failure allows")
+	}
+	if (policies.Decision{Judged: true, Findings: []policies.Finding{{}}}).Allowed() {
+		t.Error("a finding without effect allows")
+	}
+	if !(policies.Decision{Judged: true, Findings: []policies.Finding{{Effect: policies.EffectWarn}, {Effect: policies.EffectAudit}}}).Allowed() {
+		t.Error("warnings deny")
+	}
+}
+
+func TestActions(t *testing.T) {
+	bodies := map[string]string{"nodeport": denyNodePort + "\nwarn contains \"look\" if input.request.object.spec.type == \"NodePort\""}
+	for action, want := range map[v1alpha1.Action][2]policies.Effect{
+		"":                   {policies.EffectWarn, policies.EffectDeny},
+		v1alpha1.ActionDeny:  {policies.EffectWarn, policies.EffectDeny},
+		v1alpha1.ActionWarn:  {policies.EffectWarn, policies.EffectWarn},
+		v1alpha1.ActionAudit: {policies.EffectAudit, policies.EffectAudit},
+	} {
+		g := newGate(t, bodies, policies.Options{}, gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Action = action }))
+		d := g.Review(context.Background(), create(t, nodePort))
+		if len(d.Findings) != 2 || d.Findings[0].Effect != want[0] || d.Findings[1].Effect != want[1] {
+			t.Errorf("action %q: %+v", action, d.Findings)
+		}
+		if d.Allowed() == (want[1] == policies.EffectDeny) {
+			t.Errorf("action %q: allowed is %t", action, d.Allowed())
+		}
+	}
+}
+
+func TestMatch(t *testing.T) {
+	labelled := func(pairs ...string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: map[string]string{pairs[0]: pairs[1]}}
+	}
+	cases := map[string]struct {
+		match   v1alpha1.Match
+		request func(testing.TB) policies.Request
+		want    bool
+	}{
+		"everything":             {v1alpha1.Match{}, nil, true},
+		"kind":                   {v1alpha1.Match{Kinds: []string{"Service"}}, nil, true},
+		"other operation":        {v1alpha1.Match{Operations: []string{"UPDATE"}}, nil, false},
+		"namespace":              {v1alpha1.Match{Namespaces: []string{"shop"}}, nil, true},
+		"namespace glob":         {v1alpha1.Match{Namespaces: []string{"a", "s*p"}}, nil, true},
+		"namespace prefix only":  {v1alpha1.Match{Namespaces: []string{"sho"}}, nil, false},
+		"excluded wins":          {v1alpha1.Match{Namespaces: []string{"shop"}, ExcludedNamespaces: []string{"*"}}, nil, false},
+		"namespace labels":       {v1alpha1.Match{NamespaceSelector: labelled("team", "web")}, nil, true},
+		"other namespace labels": {v1alpha1.Match{NamespaceSelector: labelled("team", "db")}, nil, false},
+		"object labels": {v1alpha1.Match{ObjectSelector: labelled("app", "web")}, func(t testing.TB) policies.Request {
+			return create(t, service(`,"labels":{"app":"web"}`, `{"type":"NodePort"}`))
+		}, true},
+		"no object labels": {v1alpha1.Match{ObjectSelector: labelled("app", "web")}, nil, false},
+		"label taken off": {v1alpha1.Match{ObjectSelector: labelled("app", "web")}, func(t testing.TB) policies.Request {
+			return update(t, nodePort, service(`,"labels":{"app":"web"}`, `{}`))
+		}, true},
+		"excluded user":           {v1alpha1.Match{ExcludedSubjects: []v1alpha1.Subject{{Kind: "User", Name: "ann"}}}, as("ann"), false},
+		"other user":              {v1alpha1.Match{ExcludedSubjects: []v1alpha1.Subject{{Kind: "User", Name: "anna"}}}, as("ann"), true},
+		"excluded group":          {v1alpha1.Match{ExcludedSubjects: []v1alpha1.Subject{{Kind: "Group", Name: "ops"}}}, as("ann", "dev", "ops"), false},
+		"excluded ServiceAccount": {v1alpha1.Match{ExcludedSubjects: []v1alpha1.Subject{{Kind: "ServiceAccount", Namespace: "ci", Name: "bot"}}}, as("system:serviceaccount:ci:bot"), false},
+		"same name elsewhere":     {v1alpha1.Match{ExcludedSubjects: []v1alpha1.Subject{{Kind: "ServiceAccount", Namespace: "ci", Name: "bot"}}}, as("system:serviceaccount:cd:bot"), true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{Namespaces: namespaces{"shop": `{"metadata":{"name":"shop","labels":{"team":"web"}}}`}},
+				gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match = c.match }))
+			request := create(t, nodePort)
+			if c.request != nil {
+				request = c.request(t)
+			}
+			if d := g.Review(context.Background(), request); d.Allowed() == c.want {
+				t.Errorf("judged is %t: %+v", !c.want, d)
+			}
+		})
+	}
+}
+
+// namespaces are Namespace objects by name.
+type namespaces map[string]string
+
+func (n namespaces) Namespace(_ context.Context, name string) (engine.Document, error) {
+	text, ok := n[name]
+	if !ok {
+		return engine.Document{}, errors.New("namespace " + name + " is gone")
+	}
+	return engine.ParseJSON([]byte(text))
+}
+
+func as(user string, groups ...string) func(testing.TB) policies.Request {
+	return func(t testing.TB) policies.Request {
+		r := create(t, nodePort)
+		r.User = policies.User{Name: user, Groups: groups}
+		return r
+	}
+}
+
+// What nobody can tell is not "allowed": the policy's action counts.
+func TestUnresolvedNamespace(t *testing.T) {
+	for action, allowed := range map[v1alpha1.Action]bool{v1alpha1.ActionDeny: false, v1alpha1.ActionWarn: true} {
+		g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{Namespaces: namespaces{}},
+			gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+				s.Action, s.Match.NamespaceSelector = action, &metav1.LabelSelector{}
+			}))
+		d := g.Review(context.Background(), create(t, nodePort))
+		if d.Allowed() != allowed || len(d.Findings) != 1 || !d.Findings[0].Failed || !strings.Contains(d.Findings[0].Message, "namespace shop is gone") {
+			t.Errorf("%s: %+v", action, d)
+		}
+	}
+}
+
+func TestExempt(t *testing.T) {
+	g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{ExemptNamespaces: []string{"sluice-system", "cilium-*"}}, gatePolicy("nodeport", nil))
+	for namespace, exempt := range map[string]bool{"kube-system": true, "kube-public": true, "kube-node-lease": true, "sluice-system": true,
+		"cilium-secrets": true, "kube-systems": false, "shop": false} {
+		d := g.Review(context.Background(), create(t, strings.Replace(nodePort, "shop", namespace, 1)))
+		if d.Allowed() != exempt || (d.Exempt != "") != exempt {
+			t.Errorf("%s: %+v", namespace, d)
+		}
+	}
+	apiServer := strings.NewReplacer(`"shop"`, `"default"`, `"web"`, `"kubernetes"`)
+	if d := g.Review(context.Background(), create(t, apiServer.Replace(nodePort))); !d.Allowed() {
+		t.Errorf("default/kubernetes: %+v", d)
+	}
+}
+
+// An update that changes nothing a rule judges only warns; any change is judged in full, also of an object
+// that is being deleted.
+func TestRatchet(t *testing.T) {
+	g := newGate(t, map[string]string{"nodeport": denyNodePort, "broken": `deny contains "x" if to_number(input.request.object.metadata.name) > 1`},
+		policies.Options{}, gatePolicy("nodeport", nil), gatePolicy("broken", nil))
+	deleted := `,"deletionTimestamp":"2026-01-01T00:00:00Z","finalizers":["a/b"]`
+	cases := map[string]struct {
+		object, old string
+		allowed     bool
+	}{
+		"labels":              {service(`,"labels":{"a":"b"}`, `{"type":"NodePort"}`), nodePort, true},
+		"finalizer comes off": {service(`,"deletionTimestamp":"2026-01-01T00:00:00Z"`, `{"type":"NodePort"}`), service(deleted, `{"type":"NodePort"}`), true},
+		"spec":                {service("", `{"type":"NodePort","ports":[]}`), nodePort, false},
+		"spec while deleted":  {service(deleted, `{"type":"NodePort"}`), service(deleted, `{"type":"ClusterIP"}`), false},
+	}
+	for name, c := range cases {
+		d := g.Review(context.Background(), update(t, c.object, c.old))
+		if d.Allowed() != c.allowed || len(d.Findings) != 2 {
+			t.Errorf("%s: %+v", name, d)
+		}
+		for _, f := range d.Findings {
+			if f.Ratcheted != c.allowed {
+				t.Errorf("%s: ratcheted is %t: %+v", name, f.Ratcheted, f)
+			}
+		}
+	}
+}
+
+func TestPatches(t *testing.T) {
+	annotate := func(key, value string) string {
+		return fmt.Sprintf(`patch contains {"op": "add", "path": "/metadata/annotations/example.com~1%s", "value": %q} if not input.request.object.metadata.annotations["example.com/%s"]`, key, value, key)
+	}
+	cases := map[string]struct {
+		bodies map[string]string
+		want   string // the patches, or part of the error
+	}{
+		"parents":        {map[string]string{"a": annotate("x", "1")}, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/example.com~1x","value":"1"}]`},
+		"ordered":        {map[string]string{"b": annotate("y", "2"), "a": annotate("x", "1")}, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/example.com~1x","value":"1"},{"op":"add","path":"/metadata/annotations/example.com~1y","value":"2"}]`},
+		"agree":          {map[string]string{"b": annotate("x", "1"), "a": annotate("x", "1")}, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/example.com~1x","value":"1"}]`},
+		"disagree":       {map[string]string{"b": annotate("x", "2"), "a": annotate("x", "1")}, `could not judge: it disagrees with policy "a" about /metadata/annotations/example.com~1x`},
+		"not idempotent": {map[string]string{"a": `patch contains {"op": "add", "path": "/spec/ports/-", "value": {"port": 1}} if input.request.object.spec`}, "not idempotent"},
+		"no change":      {map[string]string{"a": `patch contains {"op": "replace", "path": "/spec/type", "value": "NodePort"} if input.request.object.spec`}, `[]`},
+		"impossible":     {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/nothing"} if input.request.object.spec`}, "could not judge: patch remove /spec/nothing"},
+		"builds on another": {map[string]string{"a": annotate("x", "1"), "b": `patch contains {"op": "add", "path": "/metadata/labels/seen", "value": "yes"} if {
+			input.request.object.metadata.annotations["example.com/x"] == "1"
+			not input.request.object.metadata.labels.seen
+		}`}, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/example.com~1x","value":"1"},{"op":"add","path":"/metadata/labels","value":{}},{"op":"add","path":"/metadata/labels/seen","value":"yes"}]`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var specs []v1alpha1.GatePolicy
+			for policy := range c.bodies {
+				specs = append(specs, gatePolicy(policy, nil))
+			}
+			d := newGate(t, c.bodies, policies.Options{}, specs...).Mutate(context.Background(), create(t, nodePort))
+			if strings.HasPrefix(c.want, "[") {
+				operations := []engine.Operation6902{}
+				for _, p := range d.Patches {
+					operations = append(operations, p.Operation6902)
+				}
+				got, _ := json.Marshal(operations)
+				var a, b any
+				_ = json.Unmarshal(got, &a)
+				_ = json.Unmarshal([]byte(c.want), &b)
+				if !d.Allowed() || !reflect.DeepEqual(a, b) {
+					t.Errorf("got  %s %+v\nwant %s", got, d.Findings, c.want)
+				}
+				return
+			}
+			if d.Allowed() || len(d.Patches) > 0 || len(d.Findings) != 1 || !strings.Contains(d.Findings[0].Message, c.want) {
+				t.Errorf("got  %+v\nwant %s", d, c.want)
+			}
+		})
+	}
+}
+
+// A patch runs on CREATE, and on UPDATE only if something its rule judges changed; with action Warn it only
+// says what it would do.
+func TestWhenPatchesRun(t *testing.T) {
+	body := map[string]string{"a": `patch contains {"op": "add", "path": "/spec/externalName", "value": "x"} if not input.request.object.spec.externalName`}
+	g := newGate(t, body, policies.Options{}, gatePolicy("a", nil))
+	if d := g.Mutate(context.Background(), update(t, service(`,"labels":{"a":"b"}`, `{}`), service("", `{}`))); len(d.Patches) != 0 {
+		t.Errorf("an update of labels was patched: %+v", d)
+	}
+	if d := g.Mutate(context.Background(), update(t, service("", `{"type":"ClusterIP"}`), service("", `{}`))); len(d.Patches) != 1 {
+		t.Errorf("an update of the spec was not patched: %+v", d)
+	}
+	warn := newGate(t, body, policies.Options{}, gatePolicy("a", func(s *v1alpha1.GatePolicySpec) { s.Action = v1alpha1.ActionWarn }))
+	d := warn.Mutate(context.Background(), create(t, service("", `{}`)))
+	if len(d.Patches) != 0 || !d.Allowed() || len(d.Findings) != 1 || d.Findings[0].Message != `would add /spec/externalName: "x"` || d.Findings[0].Field != "spec.externalName" {
+		t.Errorf("Warn: %+v", d)
+	}
+}
+
+func TestExceptions(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	exception := func(change func(*v1alpha1.GateExceptionSpec)) v1alpha1.GateException {
+		e := v1alpha1.GateException{ObjectMeta: metav1.ObjectMeta{Name: "legacy"}, Spec: v1alpha1.GateExceptionSpec{
+			Policies: []string{"nodeport"}, Reason: "moves in June", Expires: metav1.NewTime(now.Add(time.Minute)),
+			Match: v1alpha1.ExceptionMatch{Namespaces: []string{"shop"}, Names: []string{"web"}}}}
+		change(&e.Spec)
+		return e
+	}
+	cases := map[string]struct {
+		change  func(*v1alpha1.GateExceptionSpec)
+		excused bool
+	}{
+		"excused":      {func(*v1alpha1.GateExceptionSpec) {}, true},
+		"expired":      {func(s *v1alpha1.GateExceptionSpec) { s.Expires = metav1.NewTime(now) }, false},
+		"another name": {func(s *v1alpha1.GateExceptionSpec) { s.Match.Names = []string{"we"} }, false},
+		"another kind": {func(s *v1alpha1.GateExceptionSpec) { s.Match.Kinds = []string{"Pod"} }, false},
+		"without label": {func(s *v1alpha1.GateExceptionSpec) {
+			s.Match.ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
+		}, false},
+		"unknown namespace": {func(s *v1alpha1.GateExceptionSpec) { s.Match.NamespaceSelector = &metav1.LabelSelector{} }, false},
+	}
+	for name, c := range cases {
+		g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{Now: func() time.Time { return now },
+			Exceptions: []v1alpha1.GateException{exception(c.change)}}, gatePolicy("nodeport", nil))
+		d := g.Review(context.Background(), create(t, nodePort))
+		if len(d.Findings) != 1 || d.Allowed() != c.excused || (d.Findings[0].Excused == "legacy: moves in June") != c.excused {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+// There is no gate with fewer policies than asked for.
+func TestBadPolicies(t *testing.T) {
+	cases := map[string]struct {
+		policy v1alpha1.GatePolicy
+		want   string
+	}{
+		"both":              {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rego = "package x" }), "both rule and rego"},
+		"neither":           {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "" }), "neither rule nor rego"},
+		"unknown rule":      {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "test-nodport" }), `there is no rule "test-nodport"; did you mean "test-nodeport"?`},
+		"unknown action":    {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Action = "deny" }), `spec.action: "deny", want Deny, Warn or Audit`},
+		"bad parameter":     {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Parameters = &runtime.RawExtension{Raw: []byte(`{"x":1}`)} }), "spec.parameters: additional properties 'x' not allowed"},
+		"foreign kind":      {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Kinds = []string{"Pod"} }), `spec.match.kinds[0]: "Pod": the rule test-nodeport does not judge it`},
+		"foreign operation": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Operations = []string{"DELETE"} }), "spec.match.operations[0]"},
+		"bad selector": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+			s.Match.ObjectSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Is"}}}
+		}), "spec.match.objectSelector"},
+		"bad subject": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+			s.Match.ExcludedSubjects = []v1alpha1.Subject{{Kind: "ServiceAccount", Name: "x"}}
+		}), "spec.match.excludedSubjects[0]: a ServiceAccount needs a namespace"},
+	}
+	for name, c := range cases {
+		_, err := policies.NewGate(policies.Options{Library: library(t, map[string]string{"nodeport": denyNodePort}), Policies: []v1alpha1.GatePolicy{c.policy}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package policies
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// Mutate collects the patches of all policies that match a CREATE, or an UPDATE that changes something
+// their rule judges. The patches are ordered by policy, have their parents created, don't contradict each
+// other and change nothing when applied twice; a policy that breaks this, or fails, is a finding.
+func (g *Gate) Mutate(ctx context.Context, r Request) Decision {
+	if reason := g.exemption(r); reason != "" {
+		return Decision{Judged: true, Exempt: reason}
+	}
+	d := Decision{Judged: true}
+	if r.Operation == engine.Delete {
+		return d
+	}
+	namespace := &namespaceLookup{source: g.namespaces}
+	candidates, findings := g.candidates(ctx, r, namespace, engine.Patch)
+	active := slices.DeleteFunc(candidates, func(i int) bool {
+		return r.Operation == engine.Update && g.policies[i].rule.Unchanged(r.Object, r.OldObject)
+	})
+	if len(active) > 0 {
+		m := &mutation{gate: g, original: r, object: r.Object, owners: map[string]Patch{}, patched: map[int]bool{}, findings: findings}
+		for m.round(ctx, namespace, active) {
+			continue
+		}
+		d.Patches, findings = m.patches, m.findings
+	}
+	g.excuse(ctx, r, namespace, findings)
+	sortFindings(findings)
+	d.Findings = findings
+	return d
+}
+
+// mutation is the work on one object.
+type mutation struct {
+	gate     *Gate
+	original Request
+	object   engine.Document  // with all patches so far
+	patches  []Patch          // in order
+	owners   map[string]Patch // by path: who set it
+	patched  map[int]bool     // policies that patched in an earlier round
+	findings []Finding
+}
+
+// round evaluates all policies on the object as patched so far, and tells whether another round is needed.
+// A policy that wants to change the object in two rounds is not idempotent.
+func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active []int) (again bool) {
+	r := m.original.WithObject(m.object)
+	first := len(m.patched) == 0
+	outcomes := m.gate.program.Evaluate(ctx, m.gate.input(r, namespace), active, engine.Patch)
+	var changed []int
+	for _, outcome := range outcomes {
+		p := &m.gate.policies[outcome.Policy]
+		switch {
+		case outcome.Err != nil:
+			m.fail(p, outcome.Err)
+			return false
+		case p.action != v1alpha1.ActionDeny:
+			if first {
+				m.report(p, outcome.Patch)
+			}
+			continue
+		}
+		did, err := m.apply(p, outcome.Patch)
+		if err == nil && did && m.patched[outcome.Policy] {
+			err = errors.New("the patch is not idempotent: applied to its own result it changes the object again")
+		}
+		if err != nil {
+			m.fail(p, err)
+			return false
+		}
+		if did {
+			changed = append(changed, outcome.Policy)
+		}
+	}
+	for _, i := range changed {
+		m.patched[i] = true
+	}
+	return len(changed) > 0
+}
+
+func (m *mutation) fail(p *policy, err error) {
+	m.patches = nil
+	m.findings = append(m.findings, p.failure(m.original, err))
+}
+
+// report says what a policy with action Warn or Audit would do.
+func (m *mutation) report(p *policy, operations []engine.Operation6902) {
+	for _, op := range operations {
+		value := ""
+		if op.Op != "remove" {
+			value = ": " + op.Value.String()
+		}
+		m.findings = append(m.findings, p.finding(m.original, p.effect(),
+			engine.Finding{Message: "would " + op.Op + " " + op.Path + value, Field: fieldPath(op.Path)}))
+	}
+}
+
+// apply adds a policy's operations that change the object.
+func (m *mutation) apply(p *policy, operations []engine.Operation6902) (changed bool, err error) {
+	for _, op := range operations {
+		before := m.object
+		steps := append(missingParents(m.object, op), op)
+		for _, step := range steps {
+			if m.object, err = applyOperation(m.object, step); err != nil {
+				return changed, err
+			}
+		}
+		if m.object.Equal(before) {
+			continue
+		}
+		if owner, taken := m.owners[op.Path]; taken && owner.Policy != p.name && !strings.HasSuffix(op.Path, "/-") {
+			return changed, fmt.Errorf("it disagrees with policy %q about %s: %s against %s", owner.Policy, op.Path, op.Value, owner.Value)
+		}
+		changed = true
+		for _, step := range steps {
+			patch := Patch{Policy: p.name, Operation6902: step}
+			m.owners[step.Path] = patch
+			m.patches = append(m.patches, patch)
+		}
+	}
+	return changed, nil
+}
+
+// missingParents are the additions that an addition needs first (RFC 6902 has none of its own).
+func missingParents(object engine.Document, op engine.Operation6902) []engine.Operation6902 {
+	if op.Op != "add" {
+		return nil
+	}
+	var out []engine.Operation6902
+	keys := pointerKeys(op.Path)
+	at := object
+	for i, key := range keys[:len(keys)-1] {
+		if at.IsArray() {
+			index, err := strconv.Atoi(key)
+			elements := at.Elements()
+			if err != nil || index < 0 || index >= len(elements) {
+				return out
+			}
+			at = elements[index]
+			continue
+		}
+		next := at.Get(key)
+		if !next.Exists() {
+			empty := "{}"
+			if _, err := strconv.Atoi(keys[i+1]); err == nil || keys[i+1] == "-" {
+				empty = "[]"
+			}
+			next, _ = engine.ParseJSON([]byte(empty))
+			out = append(out, engine.Operation6902{Op: "add", Path: "/" + strings.Join(escapeKeys(keys[:i+1]), "/"), Value: next})
+		}
+		at = next
+	}
+	return out
+}
+
+// pointerKeys are the unescaped parts of a JSON Pointer (RFC 6901).
+func pointerKeys(pointer string) []string {
+	keys := strings.Split(pointer, "/")[1:]
+	for i, key := range keys {
+		keys[i] = strings.ReplaceAll(strings.ReplaceAll(key, "~1", "/"), "~0", "~")
+	}
+	return keys
+}
+
+func escapeKeys(keys []string) []string {
+	out := make([]string, len(keys))
+	for i, key := range keys {
+		out[i] = strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
+	}
+	return out
+}
+
+// fieldPath is the Kubernetes field path of a JSON Pointer; the end of a list is the list.
+func fieldPath(pointer string) string {
+	var out strings.Builder
+	for _, key := range pointerKeys(pointer) {
+		_, err := strconv.Atoi(key)
+		switch {
+		case key == "-":
+		case err == nil, strings.ContainsAny(key, "./"):
+			out.WriteString("[" + key + "]")
+		default:
+			if out.Len() > 0 {
+				out.WriteByte('.')
+			}
+			out.WriteString(key)
+		}
+	}
+	return out.String()
+}
+
+func applyOperation(object engine.Document, op engine.Operation6902) (engine.Document, error) {
+	before, err := object.MarshalJSON()
+	if err != nil {
+		return object, err
+	}
+	encoded, err := json.Marshal([]engine.Operation6902{op})
+	if err != nil {
+		return object, fmt.Errorf("encode patch: %w", err)
+	}
+	patch, err := jsonpatch.DecodePatch(encoded)
+	if err != nil {
+		return object, fmt.Errorf("patch %s %s: %w", op.Op, op.Path, err)
+	}
+	after, err := patch.Apply(before)
+	if err != nil {
+		return object, fmt.Errorf("patch %s %s: %w", op.Op, op.Path, err)
+	}
+	return engine.ParseJSON(after)
+}
