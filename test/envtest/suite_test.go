@@ -1,0 +1,47 @@
+package envtest_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/sluice-gate/sluice/test/installed"
+	"github.com/sluice-gate/sluice/test/plane"
+)
+
+func TestSluice(t *testing.T) {
+	if os.Getenv(plane.AssetsVariable) == "" {
+		t.Skip(plane.ErrNoAssets)
+	}
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Sluice on a real API server")
+}
+
+// cluster and manager are shared by the specs; each keeps to a namespace of its own.
+var (
+	cluster *plane.Plane
+	manager *installed.Manager
+)
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	var err error
+	cluster, err = plane.Start(ctx, plane.Options{APIServerFlags: map[string][]string{"feature-gates": {"StrictIPCIDRValidation=false"}}})
+	Expect(err).NotTo(HaveOccurred())
+	old := "apiVersion: v1\nkind: Namespace\nmetadata: {name: older-than-sluice}\n"
+	Expect(apply(ctx, old).err).NotTo(HaveOccurred())
+	manager, err = installed.Start(ctx, cluster, installed.Options{
+		Manifests: "../../config/local", Profile: "baseline", Policies: []string{"testdata/policies"}, Log: GinkgoLogr})
+	Expect(err).NotTo(HaveOccurred())
+})
+
+var _ = AfterSuite(func() {
+	if manager != nil {
+		Expect(manager.Stop()).To(Succeed())
+	}
+	if cluster != nil {
+		Expect(cluster.Stop()).To(Succeed())
+	}
+})

@@ -1,0 +1,166 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-gate/sluice/policies"
+)
+
+// Options are what Handlers are made of.
+type Options struct {
+	Current    *Current
+	Registerer prometheus.Registerer
+	// Log gets a line for every denial, and at V(1) for every other review. The zero Logger is silent.
+	Log logr.Logger
+	// Concurrency bounds the reviews judged at once, over both handlers; 0 is 4 per processor, at least 16.
+	Concurrency int
+	// Waiting bounds those that are read or wait beside them; 0 is 4 × Concurrency. A review beyond that, or
+	// that has waited for half of its time, is answered with 429 and Retry-After: the API server asks again
+	// within the webhook's timeout, and then goes by failurePolicy.
+	Waiting int
+}
+
+// Handlers answer AdmissionReviews. Both share the limits on what runs at once.
+type Handlers struct {
+	Validate http.Handler // asks Reviewer.Review
+	Mutate   http.Handler // asks Reviewer.Mutate
+}
+
+// NewHandlers registers the metrics and returns the handlers.
+func NewHandlers(o Options) (*Handlers, error) {
+	if o.Current == nil || o.Registerer == nil {
+		return nil, errors.New("new webhook handlers: Current and Registerer are required")
+	}
+	if o.Concurrency < 0 || o.Waiting < 0 {
+		return nil, errors.New("new webhook handlers: Concurrency and Waiting can't be negative")
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = defaultConcurrency()
+	}
+	if o.Waiting == 0 {
+		o.Waiting = 4 * o.Concurrency
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log}
+	validate, mutate := shared, shared
+	validate.serve("validate", Reviewer.Review)
+	mutate.serve("mutate", Reviewer.Mutate)
+	return &Handlers{Validate: &validate, Mutate: &mutate}, nil
+}
+
+// endpoint is one of the two handlers.
+type endpoint struct {
+	name     string
+	ask      func(Reviewer, context.Context, policies.Request) policies.Decision
+	current  *Current
+	limiter  *limiter
+	metrics  *metrics
+	duration prometheus.Observer
+	log      logr.Logger
+}
+
+func (e *endpoint) serve(name string, ask func(Reviewer, context.Context, policies.Request) policies.Decision) {
+	e.name, e.ask, e.duration = name, ask, e.metrics.duration.WithLabelValues(name)
+}
+
+// buffers hold responses while they are written. They never hold what came in.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKeptBuffer keeps a rare huge response from staying in the pool.
+const maxKeptBuffer = 64 << 10
+
+// ServeHTTP implements http.Handler.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	e.metrics.inFlight.Inc()
+	defer e.metrics.inFlight.Dec()
+	buffer := buffers.Get().(*[]byte)
+	out, rejected := e.review((*buffer)[:0], w, r, start)
+	if rejected != nil {
+		e.refuse(w, rejected)
+	} else {
+		header := w.Header()
+		header["Content-Type"] = jsonContent
+		header["Content-Length"] = []string{strconv.Itoa(len(out))}
+		_, _ = w.Write(out) // whoever asked is gone: nothing is left to tell
+	}
+	if r.ProtoMajor < 2 { // there a deadline is the connection's, and outlives the request
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	e.duration.Observe(time.Since(start).Seconds())
+	if cap(out) <= maxKeptBuffer {
+		*buffer = out
+		buffers.Put(buffer)
+	}
+}
+
+var jsonContent = []string{"application/json"}
+
+// review appends the answer to out.
+func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, start time.Time) ([]byte, *rejection) {
+	if rejected := checkHeader(r); rejected != nil {
+		return out, rejected
+	}
+	current := e.current.snapshot.Load()
+	if current == nil {
+		return out, reject(http.StatusServiceUnavailable, "not_ready", "no policies have been compiled yet")
+	}
+	if !e.limiter.enter() {
+		return out, reject(http.StatusTooManyRequests, "queue_full", "too many reviews are waiting")
+	}
+	defer e.limiter.leave()
+	timeout := callTimeout(r.URL.RawQuery)
+	deadline := start.Add(reviewTime(timeout))
+	ctx, cancel := context.WithDeadline(r.Context(), deadline)
+	defer cancel()
+	setDeadlines(w, deadline, start.Add(timeout))
+	body, rejected := readBody(r)
+	if rejected != nil {
+		return out, rejected
+	}
+	if !e.limiter.acquire(ctx) {
+		return out, reject(http.StatusTooManyRequests, "queue_timeout", "the review waited too long to be judged")
+	}
+	defer e.limiter.release()
+	request, rejected := decode(body)
+	if rejected != nil {
+		return out, rejected
+	}
+	decision := e.judge(ctx, current.reviewer, request)
+	answer, decision := newAnswer(request, decision)
+	e.metrics.count(e.name, current, request, decision)
+	e.logDecision(request, decision)
+	return appendReview(out, request.UID, answer), nil
+}
+
+// setDeadlines bounds a body that trickles in and a client that doesn't read. A writer that knows no
+// deadlines, as in tests, has none.
+func setDeadlines(w http.ResponseWriter, read, write time.Time) {
+	controller := http.NewResponseController(w)
+	_ = controller.SetReadDeadline(read)
+	_ = controller.SetWriteDeadline(write)
+}
+
+// refuse answers with a reason in plain text, which the API server puts into its own error.
+func (e *endpoint) refuse(w http.ResponseWriter, rejected *rejection) {
+	e.metrics.rejected.WithLabelValues(rejected.reason).Inc()
+	header := w.Header()
+	switch rejected.code {
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodPost)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		header.Set("Retry-After", "1")
+	}
+	http.Error(w, rejected.text, rejected.code)
+}

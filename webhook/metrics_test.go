@@ -1,0 +1,93 @@
+package webhook
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-gate/sluice/policies"
+)
+
+// sum adds up the samples of a counter, gauge or histogram (its count) that have the labels, given as
+// name, value pairs.
+func sum(t testing.TB, registry *prometheus.Registry, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0.0
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			matching := 0
+			for _, label := range metric.GetLabel() {
+				if i := slices.Index(labels, label.GetName()); i >= 0 && labels[i+1] == label.GetValue() {
+					matching += 2
+				}
+			}
+			if matching == len(labels) {
+				total += metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return total
+}
+
+func TestOutcomesAreCounted(t *testing.T) {
+	finding := func(effect policies.Effect, failed bool) policies.Decision {
+		return policies.Decision{Judged: true, Findings: []policies.Finding{{Policy: "p", Effect: effect, Failed: failed}}}
+	}
+	tests := map[string]struct {
+		decision        policies.Decision
+		outcome, action string
+	}{
+		"allow":         {policies.Decision{Judged: true}, "allow", ""},
+		"zero":          {policies.Decision{}, "error", ""},
+		"exempt":        {policies.Decision{Judged: true, Exempt: "x"}, "exempt", ""},
+		"patch":         {policies.Decision{Judged: true, Patches: make([]policies.Patch, 1)}, "patch", ""},
+		"deny":          {finding(policies.EffectDeny, false), "deny", "deny"},
+		"unknown":       {finding("?", false), "deny", "deny"},
+		"warn":          {finding(policies.EffectWarn, false), "warn", "warn"},
+		"audit":         {finding(policies.EffectAudit, false), "allow", "audit"},
+		"failed":        {finding(policies.EffectDeny, true), "error", "error"},
+		"failed warn":   {finding(policies.EffectWarn, true), "warn", "error"},
+		"exempt, zero":  {policies.Decision{Exempt: "x"}, "error", ""},
+		"failed, deny":  {policies.Decision{Judged: true, Findings: append(finding(policies.EffectDeny, true).Findings, finding(policies.EffectDeny, false).Findings...)}, "deny", "deny"},
+		"failure, warn": {policies.Decision{Judged: true, Failure: "x", Findings: finding(policies.EffectWarn, false).Findings}, "error", "warn"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			handlers, registry := handlersOf(t, deciding(test.decision), nil)
+			post(handlers.Validate, shopReview)
+			if sum(t, registry, "sluice_reviews_total") != 1 || sum(t, registry, "sluice_reviews_total",
+				"handler", "validate", "operation", "CREATE", "kind", "networking.k8s.io/Ingress", "decision", test.outcome) != 1 {
+				t.Errorf("not counted as %s", test.outcome)
+			}
+			if test.action != "" && sum(t, registry, "sluice_findings_total", "policy", "p", "action", test.action) != 1 {
+				t.Errorf("finding not counted as %s", test.action)
+			}
+			if got := sum(t, registry, "sluice_evaluation_errors_total", "policy", "p"); (got > 0) != strings.HasPrefix(name, "failed") {
+				t.Errorf("%v evaluation errors", got)
+			}
+			if sum(t, registry, "sluice_review_duration_seconds", "handler", "validate") != 1 || sum(t, registry, "sluice_reviews_in_flight") != 0 {
+				t.Error("duration or in-flight is wrong")
+			}
+		})
+	}
+}
+
+// A client that makes up kinds can't make up time series.
+func TestLabelsAreBounded(t *testing.T) {
+	handlers, registry := handlersOf(t, allowing, nil)
+	for _, kind := range []string{"A", "B", "C"} {
+		post(handlers.Validate, strings.Replace(shopReview, `"kind":"Ingress"}`, `"kind":"`+kind+`"}`, 1))
+	}
+	if got := sum(t, registry, "sluice_reviews_total", "kind", "other"); got != 3 {
+		t.Errorf("%v of 3 are other", got)
+	}
+}
