@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -375,6 +376,71 @@ func TestBadPolicies(t *testing.T) {
 		_, err := policies.NewGate(policies.Options{Library: library(t, map[string]string{"nodeport": denyNodePort}), Policies: []v1alpha1.GatePolicy{c.policy}})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}
+
+// notSynced is a state that can't answer yet.
+type notSynced struct{}
+
+var errNotSynced = errors.New("not synced yet")
+
+func (notSynced) Get(schema.GroupKind, string, string) (engine.Document, bool, error) {
+	return engine.Document{}, false, errNotSynced
+}
+
+func (notSynced) List(schema.GroupKind, string) ([]engine.Document, error) { return nil, errNotSynced }
+
+// A policy that can't be evaluated has its own action: Deny denies, Warn warns; the others keep their findings.
+func TestStateThatIsNotSynced(t *testing.T) {
+	bodies := map[string]string{"nodeport": denyNodePort, "asks": `deny contains "x" if count(sluice.state.list("Service", "shop")) > 100`}
+	for action, want := range map[v1alpha1.Action]policies.Effect{v1alpha1.ActionDeny: policies.EffectDeny, v1alpha1.ActionWarn: policies.EffectWarn,
+		v1alpha1.ActionAudit: policies.EffectAudit} {
+		g := newGate(t, bodies, policies.Options{State: notSynced{}}, gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Action = v1alpha1.ActionWarn }),
+			gatePolicy("asks", func(s *v1alpha1.GatePolicySpec) { s.Action = action }))
+		d := g.Review(context.Background(), create(t, nodePort))
+		if len(d.Findings) != 2 || d.Findings[0].Effect != want || !d.Findings[0].Failed || !strings.Contains(d.Findings[0].Message, "not synced yet") {
+			t.Errorf("%s: %+v", action, d.Findings)
+		}
+		if d.Findings[1].Failed || d.Findings[1].Message != "node port" {
+			t.Errorf("%s: the other policy: %+v", action, d.Findings[1])
+		}
+		if d.Allowed() != (action != v1alpha1.ActionDeny) {
+			t.Errorf("%s: allowed is %t", action, d.Allowed())
+		}
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	source := func(object string) string {
+		return strings.Replace(strings.Replace(rule("gen", "generate contains "+object+" if input.request.object.metadata.name"), "[Service]", "[Namespace]", 1),
+			"#   kinds", "#   generates: [networking.k8s.io/NetworkPolicy]\n#   kinds", 1)
+	}
+	cases := map[string]struct{ object, want string }{
+		"good":            {`{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny", "namespace": "shop"}}`, ""},
+		"other kind":      {`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "deny", "namespace": "shop"}}`, "does not name the kind"},
+		"other namespace": {`{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "deny", "namespace": "kube-system"}}`, "only namespace \"shop\""},
+		"no name":         {`{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {}}`, "no metadata.name"},
+		"no object":       {`"x"`, "want a Kubernetes object"},
+	}
+	for name, c := range cases {
+		l, err := engine.Load(fstest.MapFS{"gen.rego": &fstest.MapFile{Data: []byte(source(c.object))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := policies.NewGate(policies.Options{Library: l, Policies: []v1alpha1.GatePolicy{gatePolicy("gen", nil)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, findings := g.Generate(context.Background(), create(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}}`))
+		switch {
+		case c.want == "" && (len(objects) != 1 || len(findings) != 0):
+			t.Errorf("%s: %v %+v", name, objects, findings)
+		case c.want != "" && (len(objects) != 0 || len(findings) != 1 || !findings[0].Failed || !strings.Contains(findings[0].Message, c.want)):
+			t.Errorf("%s: %v %+v", name, objects, findings)
+		}
+		if objects, _ := g.Generate(context.Background(), create(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system"}}`)); len(objects) != 0 {
+			t.Errorf("%s: an exempt namespace got %v", name, objects)
 		}
 	}
 }

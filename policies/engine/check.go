@@ -154,12 +154,22 @@ func checkInput(ref ast.Ref, isRule bool) error {
 	return fault(ref[0].Location, "%s: read input.request, input.namespace or input.parameters by name", ref)
 }
 
-// annotationNames are the string literals that can be names of annotations.
+// annotationNames are the string literals that can be names of annotations, and the annotations that the
+// called facts read.
 func annotationNames(module *ast.Module) []string {
 	var names []string
 	ast.WalkTerms(module, func(term *ast.Term) bool {
-		if s, ok := term.Value.(ast.String); ok && strings.Contains(string(s), "/") && len(validation.IsQualifiedName(string(s))) == 0 {
-			names = append(names, string(s))
+		switch v := term.Value.(type) {
+		case ast.String:
+			if strings.Contains(string(v), "/") && len(validation.IsQualifiedName(string(v))) == 0 {
+				names = append(names, string(v))
+			}
+		case ast.Ref:
+			for _, f := range factFunctions() {
+				if len(f.reads) > 0 && v.String() == f.name {
+					names = append(names, f.reads...)
+				}
+			}
 		}
 		return false
 	})

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Decode fills into, a pointer to a struct with json tags such as a k8s.io/api type, from the document,
@@ -165,6 +167,11 @@ func mapDecoder(t reflect.Type) decoder {
 	}
 }
 
+// unreadMetadata is what no fact reads of an object's metadata.
+func unreadMetadata() []string {
+	return []string{"managedFields", "ownerReferences", "finalizers", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink"}
+}
+
 type fieldDecoder struct {
 	index  []int
 	decode decoder
@@ -173,7 +180,9 @@ type fieldDecoder struct {
 func structDecoder(t reflect.Type) decoder {
 	fields := map[string]fieldDecoder{}
 	for _, f := range jsonFields(t) {
-		fields[f.name] = fieldDecoder{index: f.index, decode: decoderOf(f.typ)}
+		if t != reflect.TypeFor[metav1.ObjectMeta]() || !slices.Contains(unreadMetadata(), f.name) {
+			fields[f.name] = fieldDecoder{index: f.index, decode: decoderOf(f.typ)}
+		}
 	}
 	return func(v ast.Value, target reflect.Value) error {
 		if isNull(v) {
@@ -208,7 +217,7 @@ func jsonFields(t reflect.Type) []jsonField {
 	var out []jsonField
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.IsExported() && name != "" && name != "-" && name != "managedFields" {
+		if f.IsExported() && name != "" && name != "-" {
 			out = append(out, jsonField{name: name, typ: f.Type, index: f.Index})
 		}
 	}

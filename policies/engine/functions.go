@@ -17,8 +17,16 @@ type function struct {
 	args        []types.Type
 	result      types.Type
 	resultDoc   string
+	// reads are the annotations that the function reads of its operand: a rule that calls it judges them.
+	reads []string
 	// call returns nil for undefined. An error becomes the error of the policy that called.
 	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
+}
+
+// reading is f with the annotations that it reads.
+func (f function) reading(annotations ...string) function {
+	f.reads = annotations
+	return f
 }
 
 func (f function) declaration() *ast.Builtin {
@@ -68,11 +76,28 @@ func conversion[A, R any]() converted[A, R] {
 	return converted[A, R]{decoderOf(reflect.TypeFor[A]()), encoderOf(reflect.TypeFor[R]())}
 }
 
-func (c converted[A, R]) in(term *ast.Term) (A, error) {
-	var a A
-	err := c.decode(term.Value, reflect.ValueOf(&a).Elem())
-	return a, err
+// in reads an operand. Rules ask several facts about one object: within a query it is read once.
+func (c converted[A, R]) in(bctx topdown.BuiltinContext, term *ast.Term) (*A, error) {
+	key, keep := operandKey[A]{}, false
+	switch term.Value.(type) {
+	case ast.Object, *ast.Array: // held by pointer, so that the key is the value's identity
+		key.value, keep = term.Value, true
+		if kept, ok := bctx.Cache.Get(key); ok {
+			return kept.(*A), nil
+		}
+	}
+	a := new(A)
+	if err := c.decode(term.Value, reflect.ValueOf(a).Elem()); err != nil {
+		return nil, err
+	}
+	if keep && bctx.Cache != nil {
+		bctx.Cache.Put(key, a)
+	}
+	return a, nil
 }
+
+// operandKey is the cache key of an operand read as an A.
+type operandKey[A any] struct{ value ast.Value }
 
 func (c converted[A, R]) out(r R) ast.Value { return c.encode(reflect.ValueOf(&r).Elem()) }
 
@@ -81,18 +106,32 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 	c := conversion[A, R]()
 	return function{
 		name: name, description: description, args: []types.Type{operand}, result: typeOf(reflect.TypeFor[R]()), resultDoc: resultDoc,
-		call: func(_ topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
-			a, err := c.in(args[0])
+		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			a, err := c.in(bctx, args[0])
 			if err != nil {
 				return nil, err
 			}
-			r, err := f(&a)
+			key := resultKey{name, a}
+			if kept, ok := bctx.Cache.Get(key); ok {
+				return kept.(ast.Value), nil
+			}
+			r, err := f(a)
 			if err != nil {
 				return nil, err
 			}
-			return c.out(r), nil
+			out := c.out(r)
+			if bctx.Cache != nil {
+				bctx.Cache.Put(key, out)
+			}
+			return out, nil
 		},
 	}
+}
+
+// resultKey is the cache key of a fact about an operand, which is known by its address.
+type resultKey struct {
+	fact    string
+	operand any
 }
 
 // infallible is a function for fact that can't fail.

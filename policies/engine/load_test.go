@@ -158,6 +158,7 @@ func TestParameters(t *testing.T) {
 
 func TestRatchetPaths(t *testing.T) {
 	byDefault := module("r", "deny contains \"x\" if input.request.object.metadata.annotations[\"example.com/redirect\"] == \"off\"\n")
+	byFact := module("r", "deny contains \"x\" if count(sluice.ingress.hosts(input.request.object)) > 3\n")
 	named := strings.Replace(byDefault, "#   kinds", "#   judges: ['metadata.labels', 'metadata.annotations[\"example.com/other\"]']\n#   kinds", 1)
 	cases := []struct {
 		source, object, old string
@@ -167,6 +168,8 @@ func TestRatchetPaths(t *testing.T) {
 		{byDefault, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, false},
 		{byDefault, `{"metadata":{"annotations":{"example.com/redirect":"off"}}}`, `{}`, false},
 		{byDefault, `{"metadata":{"annotations":{"example.com/another":"off"}}}`, `{}`, true},
+		{byFact, `{"metadata":{"annotations":{"kubernetes.io/ingress.class":"nginx"}}}`, `{}`, false},
+		{byFact, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/server-alias":"a"}}}`, `{}`, false},
 		{named, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, true},
 		{named, `{"metadata":{"labels":{"a":"b"}}}`, `{}`, false},
 		{named, `{"metadata":{"annotations":{"example.com/other":"b"}}}`, `{}`, false},

@@ -15,15 +15,16 @@ import (
 // objectFunctions are the facts about objects. Operands are typed any: a rule passes parts of the request,
 // which may lack any field.
 func objectFunctions() []function {
+	const class, alias = "kubernetes.io/ingress.class", "nginx.ingress.kubernetes.io/server-alias"
 	ingress := argument("ingress", "an Ingress (networking.k8s.io/v1)", types.A)
 	policy := argument("policy", "a NetworkPolicy (networking.k8s.io/v1)", types.A)
 	return []function{
 		fact("sluice.ingress.class", "The class of an Ingress: spec.ingressClassName, else the annotation kubernetes.io/ingress.class, else empty.",
-			ingress, "the class", infallible(facts.IngressClass)),
+			ingress, "the class", infallible(facts.IngressClass)).reading(class),
 		fact("sluice.ingress.controller", "The controller that an Ingress's class is named after: nginx, haproxy, traefik, alb or gce; empty for any other class and for none.",
-			ingress, "the controller", infallible(func(i *networkingv1.Ingress) string { return facts.ClassController(facts.IngressClass(i)) })),
+			ingress, "the controller", infallible(func(i *networkingv1.Ingress) string { return facts.ClassController(facts.IngressClass(i)) })).reading(class),
 		fact("sluice.ingress.hosts", "The hosts that an Ingress serves, in rules, default backend and server-alias: lower-cased, empty for every host; whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
-			ingress, "hosts", infallible(facts.ServedHosts)),
+			ingress, "hosts", infallible(facts.ServedHosts)).reading(class, alias),
 		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
 			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
 		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
@@ -51,20 +52,20 @@ func wideEgress(policy types.Type) function {
 			argument("limits", "ipv4Prefix and ipv6Prefix: as many public addresses as a prefix of this length holds are allowed; 8 and 32 by default", types.A)},
 		result:    typeOf(reflect.TypeFor[[]facts.WideEgress]()),
 		resultDoc: "excesses; with names the other policies that add to it",
-		call: func(_ topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
-			np, err := one.in(args[0])
+		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			np, err := one.in(bctx, args[0])
 			if err != nil {
 				return nil, fmt.Errorf("policy: %w", err)
 			}
-			others, err := many.in(args[1])
+			others, err := many.in(bctx, args[1])
 			if err != nil {
 				return nil, fmt.Errorf("others: %w", err)
 			}
-			allowed, err := limits.in(args[2])
+			allowed, err := limits.in(bctx, args[2])
 			if err != nil {
 				return nil, fmt.Errorf("limits: %w", err)
 			}
-			wide, err := facts.WideEgressOf(&np, others, allowed)
+			wide, err := facts.WideEgressOf(np, *others, *allowed)
 			if err != nil {
 				return nil, err
 			}

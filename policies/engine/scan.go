@@ -3,7 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -30,10 +32,11 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Off
 
 // ParseJSON reads one JSON text (RFC 8259) the way encoding/json does, but refuses duplicate keys and
 // nesting below 256 levels. Two things that no rule judges are left out on the way:
-// metadata.managedFields and kubectl's last-applied annotation. The Document refers to data, which
-// must not be changed afterwards.
+// metadata.managedFields and kubectl's last-applied annotation; in them keys may repeat. The Document
+// refers to data, which must not be changed afterwards.
 func ParseJSON(data []byte) (Document, error) {
 	s := scanner{data: data, text: unsafe.String(unsafe.SliceData(data), len(data))}
+	s.pairs = make([][2]*ast.Term, 0, 64)
 	value, err := s.value(0, inOther)
 	if err != nil {
 		return Document{}, err
@@ -73,6 +76,11 @@ type scanner struct {
 	data []byte
 	text string // the same bytes: strings without escapes are slices of it
 	pos  int
+
+	skipping bool           // what is being read is left out: it is checked, and its value is nil
+	pairs    [][2]*ast.Term // of the objects that are being read, the innermost last
+	items    []*ast.Term    // of the arrays that are being read, the innermost last
+	spare    []ast.Term     // allocated, not yet used
 }
 
 func (s *scanner) fail(format string, args ...any) error {
@@ -102,6 +110,9 @@ func (s *scanner) value(depth int, where place) (ast.Value, error) {
 		return s.array(depth + 1)
 	case c == '"':
 		text, err := s.str()
+		if s.skipping {
+			return nil, err
+		}
 		return ast.String(text), err
 	case c == '-' || c >= '0' && c <= '9':
 		return s.number()
@@ -131,12 +142,11 @@ func (s *scanner) object(depth int, where place) (ast.Value, error) {
 		return nil, s.fail("nested deeper than %d levels", maxDepth)
 	}
 	s.pos++ // {
-	object := ast.NewObject()
-	seen := 0
+	keys := keySet{base: len(s.pairs)}
 	for s.space(); s.pos < len(s.data); s.space() {
-		if s.data[s.pos] == '}' && seen == 0 {
+		if s.data[s.pos] == '}' { // of an empty object: next refuses it after a comma
 			s.pos++
-			return object, nil
+			return s.newObject(keys.base), nil
 		}
 		start := s.pos
 		if s.data[s.pos] != '"' {
@@ -146,27 +156,69 @@ func (s *scanner) object(depth int, where place) (ast.Value, error) {
 		if err != nil {
 			return nil, err
 		}
+		if keys.has(s.pairs, key) {
+			s.pos = start
+			return nil, s.fail("duplicate key %q", key)
+		}
 		if s.space(); s.pos >= len(s.data) || s.data[s.pos] != ':' {
 			return nil, s.fail("expected ':' after the key %q", key)
 		}
 		s.pos++
-		value, err := s.value(depth, where.child(key))
-		if err != nil {
+		if err := s.member(key, depth, where); err != nil {
 			return nil, err
-		}
-		if !where.skips(key) {
-			object.Insert(keyTerm(key), s.term(value))
-			if seen++; object.Len() != seen {
-				s.pos = start
-				return nil, s.fail("duplicate key %q", key)
-			}
 		}
 		done, err := s.next('}')
 		if done || err != nil {
-			return object, err
+			return s.newObject(keys.base), err
 		}
 	}
 	return nil, s.fail("unexpected end of the document in an object")
+}
+
+// member reads the value of a key and pushes the pair, unless it is left out.
+func (s *scanner) member(key string, depth int, where place) error {
+	outer := s.skipping
+	s.skipping = outer || where.skips(key)
+	value, err := s.value(depth, where.child(key))
+	if err == nil && !s.skipping {
+		s.pairs = append(s.pairs, [2]*ast.Term{keyTerm(key), s.term(value)})
+	}
+	s.skipping = outer
+	return err
+}
+
+// newObject pops the pairs from base on.
+func (s *scanner) newObject(base int) ast.Value {
+	if s.skipping {
+		return nil
+	}
+	object := ast.NewObject(s.pairs[base:]...)
+	s.pairs = s.pairs[:base]
+	return object
+}
+
+// keySet finds repeated keys among the pairs from base on. The evaluator's objects can't: their hash is
+// known, so that a hostile document could make each insertion as slow as it has keys.
+type keySet struct {
+	base int
+	seen map[string]struct{} // of an object with many keys
+}
+
+func (k *keySet) has(pairs [][2]*ast.Term, key string) bool {
+	const few = 16
+	pairs = pairs[k.base:]
+	if len(pairs) < few {
+		return slices.ContainsFunc(pairs, func(pair [2]*ast.Term) bool { return string(pair[0].Value.(ast.String)) == key })
+	}
+	if k.seen == nil {
+		k.seen = make(map[string]struct{}, 4*few)
+		for _, pair := range pairs {
+			k.seen[string(pair[0].Value.(ast.String))] = struct{}{}
+		}
+	}
+	_, found := k.seen[key]
+	k.seen[key] = struct{}{}
+	return found
 }
 
 func (s *scanner) array(depth int) (ast.Value, error) {
@@ -174,25 +226,34 @@ func (s *scanner) array(depth int) (ast.Value, error) {
 		return nil, s.fail("nested deeper than %d levels", maxDepth)
 	}
 	s.pos++ // [
+	base := len(s.items)
 	if s.space(); s.pos < len(s.data) && s.data[s.pos] == ']' {
 		s.pos++
-		return ast.NewArray(), nil
+		return s.newArray(base), nil
 	}
-	var items []*ast.Term
 	for {
 		value, err := s.value(depth, inOther)
 		if err != nil {
 			return nil, err
 		}
-		items = append(items, s.term(value))
-		done, err := s.next(']')
-		if err != nil {
-			return nil, err
+		if !s.skipping {
+			s.items = append(s.items, s.term(value))
 		}
-		if done {
-			return ast.NewArray(items...), nil
+		done, err := s.next(']')
+		if done || err != nil {
+			return s.newArray(base), err
 		}
 	}
+}
+
+// newArray pops the items from base on.
+func (s *scanner) newArray(base int) ast.Value {
+	if s.skipping {
+		return nil
+	}
+	array := ast.NewArray(slices.Clone(s.items[base:])...)
+	s.items = s.items[:base]
+	return array
 }
 
 // next steps over a comma, or over the end that closes the object or array.
@@ -210,6 +271,9 @@ func (s *scanner) next(end byte) (done bool, err error) {
 			}
 			return false, nil
 		}
+	}
+	if s.pos >= len(s.data) {
+		return false, s.fail("unexpected end of the document, expected ',' or %q", string(end))
 	}
 	return false, s.fail("expected ',' or %q", string(end))
 }
@@ -348,9 +412,48 @@ func (s *scanner) hex(pos int) (rune, bool) {
 	return rune(n), err == nil
 }
 
-func (s *scanner) term(value ast.Value) *ast.Term { return &ast.Term{Value: value} }
+// term is a new term. Terms are allocated by the batch: what a request's terms refer to is kept as long as
+// any of them anyway.
+func (s *scanner) term(value ast.Value) *ast.Term {
+	if len(s.spare) == 0 {
+		s.spare = make([]ast.Term, min(64, 4+(len(s.data)-s.pos)/32))
+	}
+	term := &s.spare[0]
+	s.spare = s.spare[1:]
+	term.Value = value
+	return term
+}
 
 // keyTerm is the term of an object key; the keys of everyday Kubernetes objects are shared.
 func keyTerm(key string) *ast.Term {
-	return ast.InternedTerm(key)
+	if term, common := commonKeys[key]; common {
+		return term
+	}
+	return ast.StringTerm(key)
 }
+
+// commonKeys are never written to after this.
+var commonKeys = func() map[string]*ast.Term {
+	keys := strings.Fields(`
+		allowPrivilegeEscalation annotations apiVersion app app.kubernetes.io/component app.kubernetes.io/instance
+		app.kubernetes.io/managed-by app.kubernetes.io/name app.kubernetes.io/part-of app.kubernetes.io/version args
+		authentication.kubernetes.io/credential-id automountServiceAccountToken backend backendRefs capabilities cidr
+		clusterIP clusterIPs command conditions containerPort containers creationTimestamp data defaultBackend deny dnsPolicy
+		dryRun egress endPort env except externalIPs externalName externalTrafficPolicy extra field fieldManager
+		fieldValidation finalizers fix from generateName generation group groups helm.sh/chart host hostNetwork hostname
+		hostnames hosts http image imagePullPolicy ingress ingressClassName initContainers internalTrafficPolicy ip ipBlock
+		ipFamilies ipFamilyPolicy ips key kind kubernetes.io/ingress.class kubernetes.io/metadata.name labels limits listeners
+		livenessProbe loadBalancer loadBalancerClass loadBalancerIP loadBalancerSourceRanges managedFields matchExpressions
+		matchLabels matches metadata mountPath msg name namespace namespaceSelector nodePort number object oldObject operation
+		operator options ownerReferences parameters parentRefs patch path pathType paths podSelector policyTypes port ports
+		propagationPolicy protocol readinessProbe replicas request requestKind requestResource resource resources
+		resourceVersion restartPolicy rules schedulerName secretName securityContext selector service serviceAccount
+		serviceAccountName sessionAffinity spec status strategy subResource targetPort template terminationGracePeriodSeconds
+		terminationMessagePath terminationMessagePolicy tls to tolerations type uid user userInfo username value values version
+		volumeMounts volumes warn`)
+	out := make(map[string]*ast.Term, len(keys))
+	for _, key := range keys {
+		out[key] = ast.StringTerm(key)
+	}
+	return out
+}()

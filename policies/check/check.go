@@ -1,0 +1,116 @@
+// Package check judges manifests as an API server with Sluice would: defaults, then patches, then rules, one
+// object after another. What it finds has the place in the file.
+package check
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/manifest"
+	"github.com/sluice-gate/sluice/policies/profile"
+	"github.com/sluice-gate/sluice/policies/report"
+)
+
+// Options say what is judged, and by what.
+type Options struct {
+	Policies *profile.Set
+	// Paths are files, folders and "-" for Stdin, as in manifest.Paths. Their objects are judged in order,
+	// and each exists for those that follow.
+	Paths []string
+	Stdin io.Reader
+	// State are paths of objects that already exist.
+	State []string
+	// Old are paths of objects as they are before an update, by kind, namespace and name. They exist too.
+	Old []string
+	// Operation is what happens to every object. Empty is UPDATE for objects that Old or State hold, and CREATE
+	// for the others.
+	Operation engine.Operation
+	// Namespace is for objects that name none; empty is default.
+	Namespace string
+	// Strict makes an error of whatever no policy judges.
+	Strict bool
+	// ToolVersion is for formats that name the tool.
+	ToolVersion string
+	// Progress, if given, is called after each object.
+	Progress func(done, total int)
+}
+
+// FailOn is the weakest action that fails a check.
+type FailOn string
+
+// The values of FailOn.
+const (
+	FailOnDeny FailOn = report.ActionDeny
+	FailOnWarn FailOn = report.ActionWarn
+)
+
+// Exit codes of every command.
+const (
+	ExitClean    = 0
+	ExitFindings = 1 // judged, and not fine
+	ExitUnjudged = 2 // could not judge
+)
+
+// ExitCode is what a check with these results exits with: what could not be judged outweighs what was.
+func ExitCode(r report.Report, failOn FailOn) int {
+	switch {
+	case r.Summary.Errors > 0:
+		return ExitUnjudged
+	case r.Summary.Denied > 0, r.Summary.Warned > 0 && failOn == FailOnWarn:
+		return ExitFindings
+	}
+	return ExitClean
+}
+
+// Run judges. Bad input is a result with the action error; the error is for policies that don't compile and
+// for a context that ended.
+func Run(ctx context.Context, o Options) (report.Report, error) {
+	s, err := newSession(o)
+	if err != nil {
+		return report.Report{}, err
+	}
+	inputs := readInputs(o.Paths, o.Stdin)
+	if inputs.empty() {
+		s.problem(nil, manifest.Problem{Message: "nothing to judge: the input holds no document"})
+	}
+	total, done := inputs.objects(), 0
+	for _, in := range inputs {
+		s.fileProblems(in.file)
+		for _, object := range in.file.Objects {
+			if err := ctx.Err(); err != nil {
+				return report.Report{}, fmt.Errorf("check %s: %w", in.file.Name, err)
+			}
+			s.judge(ctx, object)
+			if done++; o.Progress != nil {
+				o.Progress(done, total)
+			}
+		}
+	}
+	return s.finish(), nil
+}
+
+// judge takes one object through the gate.
+func (s *session) judge(ctx context.Context, object *manifest.Object) {
+	sub, ok := s.prepare(ctx, object)
+	if !ok {
+		return
+	}
+	decision := s.gate.Review(ctx, sub.request)
+	if decision.Exempt != "" {
+		s.skip(object, decision.Exempt, false)
+		s.settle(sub)
+		return
+	}
+	s.judged(sub)
+	if !decision.Judged || decision.Failure != "" {
+		s.findings(sub, policies.Finding{Failed: true, Message: "could not judge: " + decision.Failure})
+	}
+	s.findings(sub, decision.Findings...)
+	s.settle(sub)
+	if sub.request.Operation == engine.Create && sub.isNamespace() {
+		s.generate(ctx, sub)
+	}
+}

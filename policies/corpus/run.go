@@ -1,0 +1,193 @@
+package corpus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/check"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/manifest"
+	"github.com/sluice-gate/sluice/policies/profile"
+	"github.com/sluice-gate/sluice/policies/state"
+)
+
+// Options say which cases are run against which policies.
+type Options struct {
+	// Paths are case files, and folders of them.
+	Paths    []string
+	Policies *profile.Set
+	// Progress, if given, is called after each case.
+	Progress func(done, total int)
+}
+
+// Status says how a case went.
+type Status string
+
+// The statuses.
+const (
+	Passed  Status = "passed"
+	Failed  Status = "failed"
+	Skipped Status = "skipped"
+)
+
+// Result is one case that was run.
+type Result struct {
+	Case     Case
+	Status   Status
+	Got      string // the strongest outcome; "could not judge" if there is none
+	Findings []policies.Finding
+	// Reason is why the case failed, or was skipped.
+	Reason string
+}
+
+// evaluationTime is generous: a busy machine must not fail a case. Steps bound what runs away.
+const evaluationTime = 5 * time.Second
+
+// Run runs cases in the order of their files. The problems are case files that can't be run; they don't keep
+// the others from being run. The error is for policies that don't compile and for a context that ended.
+func Run(ctx context.Context, o Options) ([]Result, []manifest.Problem, error) {
+	cases, problems := read(o.Paths)
+	budget := engine.DefaultBudget()
+	budget.Time = evaluationTime
+	scene := &scene{}
+	gate, err := o.Policies.Gate(policies.Options{State: scene, Namespaces: scene, Budget: budget})
+	if err != nil {
+		return nil, problems, err
+	}
+	var results []Result
+	for i, c := range cases {
+		if err := ctx.Err(); err != nil {
+			return nil, problems, fmt.Errorf("case %s: %w", c.ID, err)
+		}
+		scene.set(c)
+		results = append(results, judge(ctx, gate, c))
+		if o.Progress != nil {
+			o.Progress(i+1, len(cases))
+		}
+	}
+	return results, problems, nil
+}
+
+func read(paths []string) ([]Case, []manifest.Problem) {
+	sources, problems := manifest.Paths(paths, nil)
+	var cases []Case
+	files := map[string]string{}
+	for _, s := range sources {
+		found, bad := ReadCases(s.Name, s.Data)
+		problems = append(problems, bad...)
+		for _, c := range found {
+			if other, taken := files[c.ID]; taken {
+				problems = append(problems, manifest.Problem{File: c.File, Line: 1, Column: 1, Field: "id",
+					Message: fmt.Sprintf("%s is already the id of a case in %s", c.ID, other)})
+				continue
+			}
+			files[c.ID] = c.File
+			cases = append(cases, c)
+		}
+	}
+	return cases, problems
+}
+
+// scene is the state of the case that is being run. A gate keeps its state for life, so that the scene
+// changes under it; cases are run one by one.
+type scene struct{ state.Files }
+
+// set sets the scene of a case. The request's namespace exists even if the case doesn't tell its labels: then
+// it has those that every namespace has.
+func (s *scene) set(c Case) {
+	s.Files = state.NewFiles()
+	if home := c.Request.Namespace; home != "" {
+		s.Put(bareNamespace(home))
+	}
+	for _, object := range c.State {
+		s.Put(object)
+	}
+}
+
+func bareNamespace(name string) engine.Document {
+	document, err := engine.FromGo(map[string]any{
+		"apiVersion": "v1", "kind": "Namespace",
+		"metadata": map[string]any{"name": name, "labels": map[string]any{"kubernetes.io/metadata.name": name}},
+	})
+	if err != nil { // strings in maps can always be encoded
+		return engine.Document{}
+	}
+	return document
+}
+
+// judge runs a case as sluice check would: patches, then rules.
+func judge(ctx context.Context, gate *policies.Gate, c Case) Result {
+	r := Result{Case: c}
+	if c.Expect != Allow {
+		if missing := missingRules(gate, c.About); len(missing) > 0 {
+			r.Status, r.Reason = Skipped, "the profile has no "+strings.Join(missing, ", ")
+			return r
+		}
+	}
+	patched := gate.Mutate(ctx, c.Request)
+	request, err := check.Patched(c.Request, patched.Patches)
+	if err != nil {
+		r.Status, r.Got, r.Reason = Failed, "could not judge", err.Error()
+		return r
+	}
+	decision := gate.Review(ctx, request)
+	r.Findings = append(patched.Findings, decision.Findings...)
+	r.Got, err = outcome(decision, r.Findings)
+	if err == nil {
+		err = c.compare(r.Got, r.Findings)
+	}
+	if r.Status = Passed; err != nil {
+		r.Status, r.Reason = Failed, err.Error()
+	}
+	return r
+}
+
+func missingRules(gate *policies.Gate, rules []string) []string {
+	return slices.DeleteFunc(slices.Clone(rules), func(rule string) bool {
+		return slices.ContainsFunc(gate.Policies(), func(p policies.PolicyInfo) bool { return p.Name == rule || p.Rule.ID == rule })
+	})
+}
+
+// outcome is the strongest outcome of all findings. A policy that could not be evaluated leaves none.
+func outcome(decision policies.Decision, findings []policies.Finding) (string, error) {
+	got := Allow
+	for _, f := range findings {
+		switch {
+		case f.Failed && f.Excused == "":
+			return "could not judge", fmt.Errorf("%s could not be evaluated", f.Policy)
+		case f.Effect == policies.EffectAudit:
+		case f.Effect != policies.EffectWarn:
+			got = Deny
+		case got == Allow:
+			got = Warn
+		}
+	}
+	if !decision.Judged || decision.Failure != "" {
+		return "could not judge", errors.New("no decision was reached: " + decision.Failure)
+	}
+	return got, nil
+}
+
+// compare is an error if the outcome isn't what the case expects.
+func (c Case) compare(got string, findings []policies.Finding) error {
+	if got != c.Expect {
+		return errors.New("another outcome")
+	}
+	for _, rule := range c.About {
+		said := slices.ContainsFunc(findings, func(f policies.Finding) bool {
+			return (f.Policy == rule || f.Rule == rule) && (c.Expect == Allow || string(f.Effect) == c.Expect)
+		})
+		switch {
+		case said && c.Expect == Allow:
+			return fmt.Errorf("%s must not report anything", rule)
+		case !said && c.Expect != Allow:
+			return fmt.Errorf("%s has to report it", rule)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+// Package profile gathers the policies that a command works with: those of a shipped profile, and those that
+// files and folders hold. Whatever is wrong with them is said with file, line and column.
+package profile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sluice-gate/sluice/config/profiles"
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/manifest"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+	"github.com/sluice-gate/sluice/rego"
+)
+
+// None is the name of the profile without policies.
+const None = "none"
+
+// Names are the shipped profiles and None, sorted.
+func Names() []string {
+	names := []string{None}
+	entries, err := fs.ReadDir(profiles.Files, ".")
+	if err != nil {
+		return names
+	}
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Options say which policies there are.
+type Options struct {
+	// Name is one of Names; empty is None.
+	Name string
+	// Paths are files and folders with GatePolicies and GateExceptions (.yaml, .yml, .json) and rules (.rego).
+	// A GatePolicy of a profile's name replaces the profile's. A rule that none of their GatePolicies
+	// names is switched on as a policy of its own, named by its id, that denies.
+	Paths []string
+}
+
+// Set is a library of rules, and policies and exceptions that are well-formed. Only Gate tells whether they
+// fit the rules.
+type Set struct {
+	Library    *engine.Library
+	Policies   []v1alpha1.GatePolicy    // sorted by name
+	Exceptions []v1alpha1.GateException // sorted by name
+
+	places map[subject]place
+	files  RegoFiles
+}
+
+// Source is the file of a rule: as the user would name it, or below this project's root.
+func (s *Set) Source(rule *engine.Rule) string {
+	if s.files.Has(rule.File) {
+		return s.files.Display(rule.File)
+	}
+	return "rego/" + rule.File
+}
+
+// Problems are all that is wrong with policies, in the order of their places.
+type Problems []manifest.Problem
+
+// Error has one line, or a few, for each problem.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, problem := range p {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads policies. Its error is Problems unless it isn't about a file.
+func Load(o Options) (*Set, error) {
+	shipped, err := readProfile(o.Name)
+	if err != nil {
+		return nil, err
+	}
+	given := newReading()
+	for _, path := range o.Paths {
+		given.path(path)
+	}
+	library, err := engine.Load(rego.Rules, given.rules)
+	if err != nil {
+		given.problems = append(given.problems, faultProblems(err, given.rules)...)
+	}
+	if given.sortProblems(); len(given.problems) > 0 {
+		return nil, given.problems
+	}
+	return join(shipped, given, library), nil
+}
+
+// readProfile reads a shipped profile.
+func readProfile(name string) (*reading, error) {
+	r := newReading()
+	if name == "" || name == None {
+		return r, nil
+	}
+	if !slices.Contains(Names(), name) {
+		return nil, fmt.Errorf("there is no profile %q; the profiles are %s", name, strings.Join(Names(), ", "))
+	}
+	file := name + ".yaml"
+	data, err := profiles.Files.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read profile %s: %w", name, err)
+	}
+	r.manifest(manifest.Source{Name: "profile/" + file, Data: data})
+	if len(r.problems) > 0 {
+		return nil, r.problems
+	}
+	return r, nil
+}
+
+// join lets given policies replace shipped ones, and switches loose rules on.
+func join(shipped, given *reading, library *engine.Library) *Set {
+	set := &Set{Library: library, Policies: given.policies, Exceptions: append(shipped.exceptions, given.exceptions...), places: given.places, files: given.rules}
+	named := map[string]bool{}
+	for _, p := range given.policies {
+		named[p.Spec.Rule] = true
+	}
+	for _, p := range shipped.policies {
+		key := subject{policyKind, p.Name}
+		if _, replaced := given.places[key]; !replaced {
+			set.Policies = append(set.Policies, p)
+			set.places[key] = shipped.places[key]
+		}
+	}
+	for _, rule := range library.Rules() {
+		if named[rule.ID] || !given.rules.Has(rule.File) {
+			continue
+		}
+		set.Policies = append(set.Policies, v1alpha1.GatePolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: rule.ID},
+			Spec:       v1alpha1.GatePolicySpec{Rule: rule.ID, Action: v1alpha1.ActionDeny},
+		})
+		set.places[subject{policyKind, rule.ID}] = place{file: given.rules.Display(rule.File)}
+	}
+	slices.SortFunc(set.Policies, func(a, b v1alpha1.GatePolicy) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(set.Exceptions, func(a, b v1alpha1.GateException) int { return cmp.Compare(a.Name, b.Name) })
+	return set
+}
+
+// Gate compiles the set. o says the rest: its Library, Policies and Exceptions are replaced. The error is
+// Problems: what in which file does not fit its rule.
+func (s *Set) Gate(o policies.Options) (*policies.Gate, error) {
+	o.Library, o.Policies, o.Exceptions = s.Library, s.Policies, s.Exceptions
+	gate, err := policies.NewGate(o)
+	if err == nil {
+		return gate, nil
+	}
+	problems := s.blame(err)
+	if len(problems) == 0 {
+		return nil, errors.Join(errors.New("compile policies"), err)
+	}
+	return nil, problems
+}
