@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/maruel/natural"
+
 	"github.com/sluice-gate/sluice/policies/engine"
 )
 
@@ -84,31 +86,6 @@ func (d Decision) withEffect(wanted func(Effect) bool) []Finding {
 
 func sortFindings(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Policy, b.Policy), compareFields(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), natural.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
-}
-
-// compareFields sorts spec.rules[9] before spec.rules[10].
-func compareFields(a, b string) int {
-	return cmp.Or(cmp.Compare(naturalKey(a), naturalKey(b)), cmp.Compare(a, b))
-}
-
-// naturalKey pads the numbers in a field path, so that text order is their order.
-func naturalKey(field string) string {
-	var out []byte
-	for i := 0; i < len(field); {
-		end := i
-		for end < len(field) && field[end] >= '0' && field[end] <= '9' {
-			end++
-		}
-		for pad := end - i; end > i && pad < 6; pad++ {
-			out = append(out, '0')
-		}
-		if end == i {
-			end++
-		}
-		out = append(out, field[i:end]...)
-		i = end
-	}
-	return string(out)
 }

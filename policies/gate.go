@@ -127,7 +127,7 @@ func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy) (policy, ma
 		}
 	}
 	if _, err := rule.CompleteParameters(parameters); err != nil {
-		return p, nil, fmt.Errorf("spec.%w", err)
+		return p, nil, err
 	}
 	return p, parameters, nil
 }

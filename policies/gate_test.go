@@ -268,7 +268,7 @@ func TestPatches(t *testing.T) {
 		"disagree":       {map[string]string{"b": annotate("x", "2"), "a": annotate("x", "1")}, `could not judge: it disagrees with policy "a" about /metadata/annotations/example.com~1x`},
 		"not idempotent": {map[string]string{"a": `patch contains {"op": "add", "path": "/spec/ports/-", "value": {"port": 1}} if input.request.object.spec`}, "not idempotent"},
 		"no change":      {map[string]string{"a": `patch contains {"op": "replace", "path": "/spec/type", "value": "NodePort"} if input.request.object.spec`}, `[]`},
-		"impossible":     {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/nothing"} if input.request.object.spec`}, "could not judge: patch remove /spec/nothing"},
+		"impossible":     {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/nothing"} if input.request.object.spec`}, "could not judge: remove /spec/nothing: apply patch"},
 		"builds on another": {map[string]string{"a": annotate("x", "1"), "b": `patch contains {"op": "add", "path": "/metadata/labels/seen", "value": "yes"} if {
 			input.request.object.metadata.annotations["example.com/x"] == "1"
 			not input.request.object.metadata.labels.seen

@@ -57,7 +57,7 @@ func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 	}
 	for i, kind := range out.kinds {
 		if reason := NeverMatchable(kind); reason != "" {
-			errs = append(errs, fmt.Errorf("kinds[%d]: %s can't be matched: %s", i, engine.FormatGroupKind(kind), reason))
+			errs = append(errs, fmt.Errorf("spec.match.kinds[%d]: %s can't be matched: %s", i, engine.FormatGroupKind(kind), reason))
 		}
 	}
 	for i, s := range m.ExcludedSubjects {

@@ -115,8 +115,8 @@ func (m *mutation) apply(p *policy, operations []engine.Operation6902) (changed 
 		before := m.object
 		steps := append(missingParents(m.object, op), op)
 		for _, step := range steps {
-			if m.object, err = applyOperation(m.object, step); err != nil {
-				return changed, err
+			if m.object, err = applyOperations(m.object, step); err != nil {
+				return changed, fmt.Errorf("%s %s: %w", step.Op, step.Path, err)
 			}
 		}
 		if m.object.Equal(before) {
@@ -203,22 +203,38 @@ func fieldPath(pointer string) string {
 	return out.String()
 }
 
-func applyOperation(object engine.Document, op engine.Operation6902) (engine.Document, error) {
+// Patched is the request that follows when the API server has applied patches.
+func (r Request) Patched(patches []Patch) (Request, error) {
+	operations := make([]engine.Operation6902, len(patches))
+	for i, p := range patches {
+		operations[i] = p.Operation6902
+	}
+	object, err := applyOperations(r.Object, operations...)
+	if err != nil || len(patches) == 0 {
+		return r, err
+	}
+	return r.WithObject(object), nil
+}
+
+func applyOperations(object engine.Document, operations ...engine.Operation6902) (engine.Document, error) {
+	if len(operations) == 0 {
+		return object, nil
+	}
 	before, err := object.MarshalJSON()
 	if err != nil {
 		return object, err
 	}
-	encoded, err := json.Marshal([]engine.Operation6902{op})
+	encoded, err := json.Marshal(operations)
 	if err != nil {
 		return object, fmt.Errorf("encode patch: %w", err)
 	}
 	patch, err := jsonpatch.DecodePatch(encoded)
 	if err != nil {
-		return object, fmt.Errorf("patch %s %s: %w", op.Op, op.Path, err)
+		return object, fmt.Errorf("read patch: %w", err)
 	}
 	after, err := patch.Apply(before)
 	if err != nil {
-		return object, fmt.Errorf("patch %s %s: %w", op.Op, op.Path, err)
+		return object, fmt.Errorf("apply patch: %w", err)
 	}
 	return engine.ParseJSON(after)
 }

@@ -90,13 +90,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if rejected != nil {
 		e.refuse(w, rejected)
 	} else {
-		header := w.Header()
-		header["Content-Type"] = jsonContent
-		header["Content-Length"] = []string{strconv.Itoa(len(out))}
-		_, _ = w.Write(out) // whoever asked is gone: nothing is left to tell
-	}
-	if r.ProtoMajor < 2 { // there a deadline is the connection's, and outlives the request
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		write(w, r, out)
 	}
 	e.duration.Observe(time.Since(start).Seconds())
 	if cap(out) <= maxKeptBuffer {
@@ -105,7 +99,25 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// netBuffer is what net/http keeps of a response until the handler has returned.
+const netBuffer = 4 << 10
+
 var jsonContent = []string{"application/json"}
+
+// write writes an answer. One that net/http can't hold in its buffer waits for the client to read, but not for long.
+func write(w http.ResponseWriter, r *http.Request, out []byte) {
+	header := w.Header()
+	header["Content-Type"] = jsonContent
+	header["Content-Length"] = []string{strconv.Itoa(len(out))}
+	controller := http.NewResponseController(w)
+	if len(out) > netBuffer {
+		_ = controller.SetWriteDeadline(time.Now().Add(defaultTimeout)) // a writer of a test has none
+		if r.ProtoMajor < 2 {                                           // there it is the connection's, and outlives the request
+			defer func() { _ = controller.SetWriteDeadline(time.Time{}) }()
+		}
+	}
+	_, _ = w.Write(out) // whoever asked may be gone: nothing is left to tell
+}
 
 // review appends the answer to out.
 func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, start time.Time) ([]byte, *rejection) {
@@ -120,12 +132,9 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 		return out, reject(http.StatusTooManyRequests, "queue_full", "too many reviews are waiting")
 	}
 	defer e.limiter.leave()
-	timeout := callTimeout(r.URL.RawQuery)
-	deadline := start.Add(reviewTime(timeout))
-	ctx, cancel := context.WithDeadline(r.Context(), deadline)
+	ctx, cancel := context.WithDeadline(r.Context(), start.Add(reviewTime(callTimeout(r.URL.RawQuery))))
 	defer cancel()
-	setDeadlines(w, deadline, start.Add(timeout))
-	body, rejected := readBody(r)
+	body, rejected := readWithin(ctx, w, r)
 	if rejected != nil {
 		return out, rejected
 	}
@@ -142,14 +151,6 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 	e.metrics.count(e.name, current, request, decision)
 	e.logDecision(request, decision)
 	return appendReview(out, request.UID, answer), nil
-}
-
-// setDeadlines bounds a body that trickles in and a client that doesn't read. A writer that knows no
-// deadlines, as in tests, has none.
-func setDeadlines(w http.ResponseWriter, read, write time.Time) {
-	controller := http.NewResponseController(w)
-	_ = controller.SetReadDeadline(read)
-	_ = controller.SetWriteDeadline(write)
 }
 
 // refuse answers with a reason in plain text, which the API server puts into its own error.

@@ -35,10 +35,14 @@ func (in inputs) objects() int {
 	return n
 }
 
-// empty tells that there is nothing in the files, not even something wrong.
+// empty tells that there is nothing in the files, not even something wrong: a pipe whose first command failed
+// must not pass. A List without items is something.
 func (in inputs) empty() bool {
 	for _, i := range in {
 		if len(i.file.Objects)+len(i.file.Skipped)+len(i.file.Problems) > 0 {
+			return false
+		}
+		if documents, _ := manifest.Documents(i.file.Name, i.text); len(documents) > 0 {
 			return false
 		}
 	}

@@ -6,45 +6,9 @@ import (
 	"errors"
 	"fmt"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
-
-	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/manifest"
 	"github.com/sluice-gate/sluice/policies/report"
 )
-
-// Patched is the request that follows when the API server has applied patches.
-func Patched(r policies.Request, patches []policies.Patch) (policies.Request, error) {
-	if len(patches) == 0 {
-		return r, nil
-	}
-	operations := make([]engine.Operation6902, len(patches))
-	for i, p := range patches {
-		operations[i] = p.Operation6902
-	}
-	before, err := json.Marshal(r.Object)
-	if err != nil {
-		return r, fmt.Errorf("patch: %w", err)
-	}
-	encoded, err := json.Marshal(operations)
-	if err != nil {
-		return r, fmt.Errorf("patch: %w", err)
-	}
-	patch, err := jsonpatch.DecodePatch(encoded)
-	if err != nil {
-		return r, fmt.Errorf("patch: %w", err)
-	}
-	after, err := patch.Apply(before)
-	if err != nil {
-		return r, fmt.Errorf("patch: %w", err)
-	}
-	object, err := engine.ParseJSON(after)
-	if err != nil {
-		return r, fmt.Errorf("patch: %w", err)
-	}
-	return r.WithObject(object), nil
-}
 
 // Fixed is a file with the patches of its objects written in.
 type Fixed struct {

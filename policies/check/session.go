@@ -62,6 +62,9 @@ func newSession(o Options) (*session, error) {
 			for _, p := range in.file.Problems {
 				s.problem(nil, p)
 			}
+			for _, skipped := range in.file.Skipped {
+				s.problem(nil, manifest.Problem{File: skipped.File, Line: skipped.Line, Column: skipped.Column, Message: skipped.Reason})
+			}
 			for _, object := range in.file.Objects {
 				s.exists(object)
 			}
@@ -146,7 +149,7 @@ func (s *session) prepare(ctx context.Context, object *manifest.Object) (subject
 	}
 	decision := s.gate.Mutate(ctx, request)
 	sub.patches = decision.Patches
-	if sub.request, err = Patched(request, decision.Patches); err != nil {
+	if sub.request, err = request.Patched(decision.Patches); err != nil {
 		s.problem(object, object.Problem("", err.Error()))
 		return subject{}, false
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/check"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/manifest"
 	"github.com/sluice-gate/sluice/policies/profile"
@@ -130,7 +129,7 @@ func judge(ctx context.Context, gate *policies.Gate, c Case) Result {
 		}
 	}
 	patched := gate.Mutate(ctx, c.Request)
-	request, err := check.Patched(c.Request, patched.Patches)
+	request, err := c.Request.Patched(patched.Patches)
 	if err != nil {
 		r.Status, r.Got, r.Reason = Failed, "could not judge", err.Error()
 		return r

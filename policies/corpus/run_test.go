@@ -73,7 +73,7 @@ func TestReadCases(t *testing.T) {
 		"no kind":        {"kind: Service, ", "", "kind is missing"},
 		"raw and bad":    {"state: []", "state: []\nraw: true\n# {port: 80} is fine", ""},
 		"raw and worse":  {"port: 80", "prot: 80", ""},
-		"bad state":      {"state: []", "state: [{a: b}]", "state[0] is not a Kubernetes object"},
+		"bad state":      {"state: []", "state: [{a: b}]", "x.yaml:6:9: apiVersion is missing"},
 		"duplicate keys": {"why:", "id: x-002\nwhy:", `duplicate key "id"`},
 	} {
 		t.Run(name, func(t *testing.T) {

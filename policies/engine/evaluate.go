@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -150,7 +149,7 @@ func (p *Program) prepare(active []int, asked []Verb) (*plan, error) {
 func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term, active []int) (outcomes []Outcome, err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
-			outcomes, err = nil, fmt.Errorf("panic in evaluation: %v\n%s", caught, debug.Stack())
+			outcomes, err = nil, fmt.Errorf("panic in evaluation: %v", caught)
 		}
 	}()
 	var builtinErrs []topdown.Error

@@ -96,21 +96,21 @@ func TestRunawayRules(t *testing.T) {
 		"comprehensions": `deny contains "x" if {
 			count([x | some i in numbers.range(1, 90000); x := [y | some j in numbers.range(1, 90000); y := i * j]]) < 0
 		}`,
-		"doubles a string": doubling + `deny contains x60`,
-		"doubles an array": arrays + `deny contains "x" if count(x60) > 1`,
-		"doubles a nested array": nested + `deny contains sprintf("%v", [x60])`,
+		"doubles a string":        doubling + `deny contains x60`,
+		"doubles an array":        arrays + `deny contains "x" if count(x60) > 1`,
+		"doubles a nested array":  nested + `deny contains sprintf("%v", [x60])`,
 		"returns a huge document": nested + `deny contains {"msg": x60}`,
-		"squares a number": squares + `deny contains "x" if x60 > 1`,
-		"interpolates": `x0 := "0123456789abcdef"` + "\n" + strings.ReplaceAll(doubling[strings.Index(doubling, "\n")+1:], "concat", "concat") + `deny contains $"{x60}"`,
-		"pads":        `deny contains sprintf("%999999999d", [1])`,
-		"pads by star": `deny contains sprintf("%*d", [999999999, 1])`,
-		"replaces":    `big := replace(concat("", [x | some _ in numbers.range(1, 90000); x := "ab"]), "a", concat("", [x | some _ in numbers.range(1, 90000); x := "cd"]))` + "\n" + `deny contains "x" if count(big) > 3`,
-		"ranges":      `deny contains "x" if count(numbers.range(1, 900000000000)) > 1`,
+		"squares a number":        squares + `deny contains "x" if x60 > 1`,
+		"interpolates":            `x0 := "0123456789abcdef"` + "\n" + strings.ReplaceAll(doubling[strings.Index(doubling, "\n")+1:], "concat", "concat") + `deny contains $"{x60}"`,
+		"pads":                    `deny contains sprintf("%999999999d", [1])`,
+		"pads by star":            `deny contains sprintf("%*d", [999999999, 1])`,
+		"replaces":                `big := replace(concat("", [x | some _ in numbers.range(1, 90000); x := "ab"]), "a", concat("", [x | some _ in numbers.range(1, 90000); x := "cd"]))` + "\n" + `deny contains "x" if count(big) > 3`,
+		"ranges":                  `deny contains "x" if count(numbers.range(1, 900000000000)) > 1`,
 		"conflicts": `name := "a" if input.request.operation == "CREATE"
 			name := "b" if input.request.operation != "DELETE"
 			deny contains name`,
-		"wrong finding": `deny contains 7`,
-		"wrong keys":    `deny contains {"msg": "m", "feild": "spec"}`,
+		"wrong finding":  `deny contains 7`,
+		"wrong keys":     `deny contains {"msg": "m", "feild": "spec"}`,
 		"built-in error": `deny contains "x" if to_number(input.request.object.spec.rules[0].host) > 1`,
 	}
 	for name, body := range cases {

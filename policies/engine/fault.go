@@ -28,7 +28,7 @@ func (f *Fault) Error() string {
 func fault(at *ast.Location, format string, args ...any) error {
 	f := &Fault{Reason: fmt.Sprintf(format, args...)}
 	if at != nil {
-		f.File, f.Line, f.Column = at.File, at.Row, at.Col
+		f.File, f.Line, f.Column = at.File, max(at.Row, 1), max(at.Col, 1) // OPA has 0 for the end of a file
 		f.Source, _, _ = strings.Cut(strings.TrimSpace(string(at.Text)), "\n")
 	}
 	return f

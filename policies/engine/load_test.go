@@ -141,10 +141,10 @@ func TestParameters(t *testing.T) {
 		t.Errorf("defaults: %s", got)
 	}
 	for given, want := range map[string]string{
-		`{"domains":"a"}`:        "parameters.domains: got string, want array",
-		`{"domains":["a",1]}`:    "parameters.domains.1: got number, want string",
+		`{"domains":"a"}`:        "spec.parameters.domains: got string, want array",
+		`{"domains":["a",1]}`:    "spec.parameters.domains.1: got number, want string",
 		`{"domians":[]}`:         "additional properties 'domians' not allowed",
-		`{"deep":{"n":"three"}}`: "parameters.deep.n: got string, want integer",
+		`{"deep":{"n":"three"}}`: "spec.parameters.deep.n: got string, want integer",
 	} {
 		var parameters map[string]any
 		if err := json.Unmarshal([]byte(given), &parameters); err != nil {

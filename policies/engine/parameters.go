@@ -112,7 +112,7 @@ func withDefaults(value any, schema map[string]any) {
 	}
 }
 
-// parameterError names each refused value by its field path, as kubectl users know them.
+// parameterError names each refused value by its field path in a GatePolicy, as kubectl users know them.
 func parameterError(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
@@ -123,7 +123,7 @@ func parameterError(err error) error {
 	var walk func(*jsonschema.ValidationError)
 	walk = func(e *jsonschema.ValidationError) {
 		if len(e.Causes) == 0 {
-			path := strings.Join(append([]string{"parameters"}, e.InstanceLocation...), ".")
+			path := strings.Join(append([]string{"spec", "parameters"}, e.InstanceLocation...), ".")
 			errs = append(errs, fmt.Errorf("%s: %s", path, e.ErrorKind.LocalizedString(printer)))
 		}
 		for _, cause := range e.Causes {

@@ -1,13 +1,8 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -197,30 +192,6 @@ func (s *scanner) newObject(base int) ast.Value {
 	return object
 }
 
-// keySet finds repeated keys among the pairs from base on. The evaluator's objects can't: their hash is
-// known, so that a hostile document could make each insertion as slow as it has keys.
-type keySet struct {
-	base int
-	seen map[string]struct{} // of an object with many keys
-}
-
-func (k *keySet) has(pairs [][2]*ast.Term, key string) bool {
-	const few = 16
-	pairs = pairs[k.base:]
-	if len(pairs) < few {
-		return slices.ContainsFunc(pairs, func(pair [2]*ast.Term) bool { return string(pair[0].Value.(ast.String)) == key })
-	}
-	if k.seen == nil {
-		k.seen = make(map[string]struct{}, 4*few)
-		for _, pair := range pairs {
-			k.seen[string(pair[0].Value.(ast.String))] = struct{}{}
-		}
-	}
-	_, found := k.seen[key]
-	k.seen[key] = struct{}{}
-	return found
-}
-
 func (s *scanner) array(depth int) (ast.Value, error) {
 	if depth > maxDepth {
 		return nil, s.fail("nested deeper than %d levels", maxDepth)
@@ -278,140 +249,6 @@ func (s *scanner) next(end byte) (done bool, err error) {
 	return false, s.fail("expected ',' or %q", string(end))
 }
 
-func (s *scanner) number() (ast.Value, error) {
-	start := s.pos
-	if s.data[s.pos] == '-' {
-		s.pos++
-	}
-	switch {
-	case s.pos < len(s.data) && s.data[s.pos] == '0':
-		s.pos++
-	case !s.digits():
-		return nil, s.fail("expected a digit")
-	}
-	if s.pos < len(s.data) && s.data[s.pos] == '.' {
-		s.pos++
-		if !s.digits() {
-			return nil, s.fail("expected a digit after the decimal point")
-		}
-	}
-	if s.pos < len(s.data) && (s.data[s.pos] == 'e' || s.data[s.pos] == 'E') {
-		s.pos++
-		if s.pos < len(s.data) && (s.data[s.pos] == '+' || s.data[s.pos] == '-') {
-			s.pos++
-		}
-		exponent := s.pos
-		if !s.digits() {
-			return nil, s.fail("expected a digit in the exponent")
-		}
-		if s.pos-exponent > 4 { // a number with 10,000 digits costs the evaluator seconds
-			return nil, s.fail("a number's exponent has more than 4 digits")
-		}
-	}
-	text := s.text[start:s.pos]
-	if term := ast.InternedIntNumberTermFromString(text); term != nil {
-		return term.Value, nil
-	}
-	return ast.Number(text), nil
-}
-
-func (s *scanner) digits() bool {
-	start := s.pos
-	for s.pos < len(s.data) && s.data[s.pos] >= '0' && s.data[s.pos] <= '9' {
-		s.pos++
-	}
-	return s.pos > start
-}
-
-// str reads a string. Without escapes it is a slice of the input.
-func (s *scanner) str() (string, error) {
-	s.pos++ // "
-	start := s.pos
-	for ascii := true; s.pos < len(s.data); s.pos++ {
-		switch c := s.data[s.pos]; {
-		case c == '"':
-			text := s.text[start:s.pos]
-			s.pos++
-			if !ascii && !utf8.ValidString(text) {
-				return string([]rune(text)), nil // each bad byte is U+FFFD, as in encoding/json
-			}
-			return text, nil
-		case c == '\\':
-			return s.escaped(start)
-		case c < ' ':
-			return "", s.fail("control character %#02x in a string", c)
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
-	}
-	return "", s.fail("unexpected end of the document in a string")
-}
-
-// escaped reads the rest of a string from its first backslash.
-func (s *scanner) escaped(start int) (string, error) {
-	out := append(make([]byte, 0, 2*(s.pos-start)+16), s.data[start:s.pos]...)
-	for s.pos < len(s.data) {
-		switch c := s.data[s.pos]; {
-		case c == '"':
-			s.pos++
-			if !utf8.Valid(out) {
-				return string([]rune(string(out))), nil
-			}
-			return string(out), nil
-		case c < ' ':
-			return "", s.fail("control character %#02x in a string", c)
-		case c != '\\':
-			out = append(out, c)
-			s.pos++
-		default:
-			var err error
-			if out, err = s.escape(out); err != nil {
-				return "", err
-			}
-		}
-	}
-	return "", s.fail("unexpected end of the document in a string")
-}
-
-var errEscape = errors.New("expected an escape such as \\n or \\u00e4")
-
-func (s *scanner) escape(out []byte) ([]byte, error) {
-	if s.pos+1 >= len(s.data) {
-		return nil, s.fail("unexpected end of the document in a string")
-	}
-	const from, to = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
-	c := s.data[s.pos+1]
-	for i := range len(from) {
-		if from[i] == c {
-			s.pos += 2
-			return append(out, to[i]), nil
-		}
-	}
-	r, ok := s.hex(s.pos)
-	if !ok {
-		return nil, s.fail("%v", errEscape)
-	}
-	s.pos += 6
-	if utf16.IsSurrogate(r) {
-		second, ok := s.hex(s.pos)
-		if pair := utf16.DecodeRune(r, second); ok && pair != utf8.RuneError {
-			s.pos += 6
-			return utf8.AppendRune(out, pair), nil
-		}
-		r = utf8.RuneError
-	}
-	return utf8.AppendRune(out, r), nil
-}
-
-// hex reads \uXXXX at pos.
-func (s *scanner) hex(pos int) (rune, bool) {
-	if pos+6 > len(s.data) || s.data[pos] != '\\' || s.data[pos+1] != 'u' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(s.text[pos+2:pos+6], 16, 32)
-	return rune(n), err == nil
-}
-
 // term is a new term. Terms are allocated by the batch: what a request's terms refer to is kept as long as
 // any of them anyway.
 func (s *scanner) term(value ast.Value) *ast.Term {
@@ -423,37 +260,3 @@ func (s *scanner) term(value ast.Value) *ast.Term {
 	term.Value = value
 	return term
 }
-
-// keyTerm is the term of an object key; the keys of everyday Kubernetes objects are shared.
-func keyTerm(key string) *ast.Term {
-	if term, common := commonKeys[key]; common {
-		return term
-	}
-	return ast.StringTerm(key)
-}
-
-// commonKeys are never written to after this.
-var commonKeys = func() map[string]*ast.Term {
-	keys := strings.Fields(`
-		allowPrivilegeEscalation annotations apiVersion app app.kubernetes.io/component app.kubernetes.io/instance
-		app.kubernetes.io/managed-by app.kubernetes.io/name app.kubernetes.io/part-of app.kubernetes.io/version args
-		authentication.kubernetes.io/credential-id automountServiceAccountToken backend backendRefs capabilities cidr
-		clusterIP clusterIPs command conditions containerPort containers creationTimestamp data defaultBackend deny dnsPolicy
-		dryRun egress endPort env except externalIPs externalName externalTrafficPolicy extra field fieldManager
-		fieldValidation finalizers fix from generateName generation group groups helm.sh/chart host hostNetwork hostname
-		hostnames hosts http image imagePullPolicy ingress ingressClassName initContainers internalTrafficPolicy ip ipBlock
-		ipFamilies ipFamilyPolicy ips key kind kubernetes.io/ingress.class kubernetes.io/metadata.name labels limits listeners
-		livenessProbe loadBalancer loadBalancerClass loadBalancerIP loadBalancerSourceRanges managedFields matchExpressions
-		matchLabels matches metadata mountPath msg name namespace namespaceSelector nodePort number object oldObject operation
-		operator options ownerReferences parameters parentRefs patch path pathType paths podSelector policyTypes port ports
-		propagationPolicy protocol readinessProbe replicas request requestKind requestResource resource resources
-		resourceVersion restartPolicy rules schedulerName secretName securityContext selector service serviceAccount
-		serviceAccountName sessionAffinity spec status strategy subResource targetPort template terminationGracePeriodSeconds
-		terminationMessagePath terminationMessagePolicy tls to tolerations type uid user userInfo username value values version
-		volumeMounts volumes warn`)
-	out := make(map[string]*ast.Term, len(keys))
-	for _, key := range keys {
-		out[key] = ast.StringTerm(key)
-	}
-	return out
-}()

@@ -4,7 +4,6 @@ package profile
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -153,12 +152,8 @@ func join(shipped, given *reading, library *engine.Library) *Set {
 func (s *Set) Gate(o policies.Options) (*policies.Gate, error) {
 	o.Library, o.Policies, o.Exceptions = s.Library, s.Policies, s.Exceptions
 	gate, err := policies.NewGate(o)
-	if err == nil {
-		return gate, nil
+	if err != nil {
+		return nil, s.blame(err)
 	}
-	problems := s.blame(err)
-	if len(problems) == 0 {
-		return nil, errors.Join(errors.New("compile policies"), err)
-	}
-	return nil, problems
+	return gate, nil
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/maruel/natural"
 )
 
 // ordered is a copy of r in the order that every format prints, with only the four known actions in it.
@@ -42,7 +44,7 @@ func compareResults(a, b Result) int {
 		cmp.Compare(a.Line, b.Line),
 		cmp.Compare(a.Column, b.Column),
 		cmp.Compare(a.Policy, b.Policy),
-		cmp.Compare(a.Field, b.Field),
+		natural.Compare(a.Field, b.Field),
 		cmp.Compare(a.Message, b.Message),
 		cmp.Compare(a.Action, b.Action),
 		cmp.Compare(a.Fix, b.Fix),
