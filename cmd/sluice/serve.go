@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/sluice-gate/sluice/cmd/serve"
+)
+
+// defaultNamespace is where config/ installs Sluice.
+const defaultNamespace = "sluice-system"
+
+func newServeCommand() *cobra.Command {
+	o := serve.Options{Namespace: os.Getenv("POD_NAMESPACE"), Registerer: metrics.Registry}
+	if o.Namespace == "" {
+		o.Namespace = defaultNamespace
+	}
+	var selection policyFlags
+	var kubeconfig, logFormat, logLevel string
+	command := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the admission webhook and the controllers",
+		Long: `Run the admission webhook and the controllers until the process is told to stop.
+
+The policies come from a profile and from files. serve does not start with a policy that doesn't
+compile, and never with fewer policies than asked for.`,
+		Example: "  sluice serve --profile restricted --cert-dir /var/run/sluice/certs",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			log, err := newLogger(logFormat, logLevel)
+			if err != nil {
+				return err
+			}
+			ctrl.SetLogger(log)
+			o.Log = log
+			set, err := selection.load()
+			if err != nil {
+				return err
+			}
+			o.Library, o.Policies, o.Exceptions = set.Library, set.Policies, set.Exceptions
+			if o.Config, err = clusterConfig(kubeconfig); err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			server, err := serve.New(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			return server.Run(c.Context())
+		},
+	}
+	flags := command.Flags()
+	selection.add(command, "baseline")
+	flags.StringVar(&o.WebhookHost, "webhook-host", "", "address on which the webhook listens (default all)")
+	flags.IntVar(&o.WebhookPort, "webhook-port", 9443, "port on which the webhook listens")
+	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/sluice/certs", "folder with tls.crt and tls.key; both are read again when they change")
+	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "host:port of /metrics, 0 for none")
+	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "host:port of /healthz and /readyz, 0 for none")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "run the controllers on one replica only; every replica answers reviews")
+	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "Sluice's own namespace, which is exempt (default $POD_NAMESPACE)")
+	flags.StringSliceVar(&o.ExemptNamespaces, "exempt-namespaces", nil, "further namespaces that are never judged, names or globs: CNI, ingress controllers, cert-manager")
+	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")
+	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
+	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")
+	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, else the service account of the pod)")
+	flags.StringVar(&logFormat, "log-format", "json", "json or text")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info or error")
+	return command
+}
+
+// clusterConfig follows kubectl's order, but never a kubeconfig in the home folder: a gate must not serve
+// a cluster that happens to be somebody's default.
+func clusterConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		kubeconfig = os.Getenv(clientcmd.RecommendedConfigPathEnvVar)
+	}
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}
+
+// newLogger writes to stderr; level debug includes what logr calls V(1) to V(4).
+func newLogger(format, level string) (logr.Logger, error) {
+	var parsed slog.Level
+	if err := parsed.UnmarshalText([]byte(level)); err != nil {
+		return logr.Logger{}, fmt.Errorf("--log-level %q: want debug, info or error", level)
+	}
+	options := &slog.HandlerOptions{Level: parsed}
+	switch format {
+	case "json":
+		return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, options)), nil
+	case "text":
+		return logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, options)), nil
+	}
+	return logr.Logger{}, fmt.Errorf("--log-format %q: want json or text", format)
+}
