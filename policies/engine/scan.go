@@ -25,8 +25,8 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Offset, e.Reason) }
 
-// ParseJSON reads one JSON text (RFC 8259) the way encoding/json does, but refuses duplicate keys and
-// nesting below 256 levels. Two things that no rule judges are left out on the way:
+// ParseJSON reads one JSON text (RFC 8259) the way encoding/json does, but refuses duplicate keys,
+// nesting below 256 levels, and numbers of more than 400 digits. Two things that no rule judges are left out on the way:
 // metadata.managedFields and kubectl's last-applied annotation; in them keys may repeat. The Document
 // refers to data, which must not be changed afterwards.
 func ParseJSON(data []byte) (Document, error) {

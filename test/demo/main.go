@@ -1,0 +1,97 @@
+// Command demo shows Sluice at work on a real control plane: the shipped manifests, a `sluice serve` with the rights
+// that they give it, and kubectl, which applies config/samples one by one. It runs from the root of the repository:
+//
+//	go run ./test/demo [-sluice bin/sluice] [-keep]
+//
+// Every answer is compared with the one that it should be, so the demo is a test too. The exit code is 0, or 1 after
+// an answer that is not as expected or when something did not start. KUBEBUILDER_ASSETS names the binaries of the
+// control plane.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/sluice-gate/sluice/test/installed"
+	"github.com/sluice-gate/sluice/test/plane"
+)
+
+func main() {
+	binary := flag.String("sluice", filepath.Join("bin", "sluice"), "the sluice to run")
+	keep := flag.Bool("keep", false, "leave everything running until an interrupt")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *binary, *keep); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run leaves nothing behind, whatever it returns.
+func run(ctx context.Context, binary string, keep bool) (err error) {
+	out := newScreen(os.Stdout)
+	dir, err := os.MkdirTemp("", "sluice-demo-")
+	if err != nil {
+		return fmt.Errorf("create a folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	var cluster *plane.Plane
+	err = out.step("start etcd and kube-apiserver", func() (err error) {
+		cluster, err = plane.Start(ctx, plane.Options{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+
+	var ca []byte
+	err = out.step("kubectl apply -k config/local", func() (err error) {
+		ca, err = installed.IssueCertificate(dir)
+		if err != nil {
+			return err
+		}
+		_, _, err = cluster.Kubectl(ctx, "apply", "-k", filepath.Join("config", "local"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+
+	var gate *process
+	err = out.step("sluice serve --profile baseline", func() (err error) {
+		gate, err = serve(ctx, cluster, binary, dir)
+		if err != nil {
+			return err
+		}
+		if err := installed.Trust(ctx, cluster.Config, ca); err != nil {
+			return err
+		}
+		return installed.AwaitVerdicts(ctx, cluster)
+	})
+	if gate != nil {
+		defer func() { err = errors.Join(err, gate.stop()) }()
+	}
+	if err != nil {
+		return errors.Join(err, gate.logEnd())
+	}
+
+	if err := show(ctx, out, cluster, binary); err != nil {
+		return errors.Join(err, gate.logEnd())
+	}
+	if keep {
+		out.goOn(cluster.Kubeconfig(), filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), gate.log)
+		<-ctx.Done()
+	}
+	return nil
+}

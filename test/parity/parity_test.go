@@ -1,0 +1,309 @@
+// Package parity_test shows that a case has one verdict: by the command line and by kubectl's way through a
+// real API server.
+package parity_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-gate/sluice/policies/corpus"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+	"github.com/sluice-gate/sluice/test/installed"
+	"github.com/sluice-gate/sluice/test/plane"
+)
+
+// corpusVariable names folders with case files beside the project's own, as $PATH names folders.
+const corpusVariable = "SLUICE_CORPUS"
+
+// sceneSetters may store what no policy would let pass: the state of a case.
+const sceneSetters = "scene-setters"
+
+func TestParity(t *testing.T) {
+	if os.Getenv(plane.AssetsVariable) == "" {
+		t.Skip(plane.ErrNoAssets)
+	}
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "One verdict")
+}
+
+var (
+	cluster *plane.Plane
+	manager *installed.Manager
+	setter  client.Client
+	author  client.Client
+	spoken  = &warnings{}
+	byCLI   = map[string]corpus.Result{}
+)
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	var err error
+	cluster, err = plane.Start(ctx, plane.Options{APIServerFlags: map[string][]string{
+		"feature-gates":            {"StrictIPCIDRValidation=false"}, // cases hold what older API servers accept
+		"service-cluster-ip-range": {"10.96.0.0/16"},
+	}})
+	Expect(err).NotTo(HaveOccurred())
+	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "restricted", Log: GinkgoLogr,
+		Change: func(all []v1alpha1.GatePolicy) {
+			for i := range all {
+				all[i].Spec.Match.ExcludedSubjects = append(all[i].Spec.Match.ExcludedSubjects, v1alpha1.Subject{Kind: "Group", Name: sceneSetters})
+			}
+		}})
+	Expect(err).NotTo(HaveOccurred())
+	setter = clientOf("scene-setter", nil, "system:masters", sceneSetters)
+	author = clientOf("author", spoken, "system:masters")
+	set, err := profile.Load(profile.Options{Name: "restricted"})
+	Expect(err).NotTo(HaveOccurred())
+	results, problems, err := corpus.Run(ctx, corpus.Options{Paths: folders(), Policies: set})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(problems).To(BeEmpty())
+	for _, r := range results {
+		byCLI[r.Case.ID] = r
+	}
+})
+
+var _ = AfterSuite(func() {
+	if manager != nil {
+		Expect(manager.Stop()).To(Succeed())
+	}
+	if cluster != nil {
+		Expect(cluster.Stop()).To(Succeed())
+	}
+})
+
+func clientOf(name string, w *warnings, groups ...string) client.Client {
+	GinkgoHelper()
+	config, err := cluster.AddUser(name, groups...)
+	Expect(err).NotTo(HaveOccurred())
+	config.WarningHandler = rest.NoWarnings{}
+	if w != nil {
+		config.WarningHandler = w
+	}
+	c, err := client.New(config, client.Options{})
+	Expect(err).NotTo(HaveOccurred())
+	return c
+}
+
+// folders are the project's own cases and those that the environment names.
+func folders() []string {
+	return append([]string{filepath.Join("..", "corpus")}, filepath.SplitList(os.Getenv(corpusVariable))...)
+}
+
+func cases() []corpus.Case {
+	var out []corpus.Case
+	for _, folder := range folders() {
+		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(path) != ".yaml" {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			found, problems := corpus.ReadCases(path, data)
+			for _, p := range problems {
+				err = errors.Join(err, p)
+			}
+			out = append(out, found...)
+			return err
+		})
+		if err != nil {
+			panic("read cases: " + err.Error()) // the tree of specs can't be built
+		}
+	}
+	return out
+}
+
+// warnings collects what the API server says beside the answer.
+type warnings struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (w *warnings) HandleWarningHeader(_ int, _, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.texts = append(w.texts, text)
+}
+
+func (w *warnings) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	taken := w.texts
+	w.texts = nil
+	return taken
+}
+
+// verdict is a set of policies by what their findings did, as "deny networkpolicy-…".
+func verdict(effects map[string]bool) []string {
+	out := []string{}
+	for effect := range effects {
+		out = append(out, effect)
+	}
+	slices.Sort(out)
+	return out
+}
+
+var _ = Describe("the command line and the API server agree on", func() {
+	for _, c := range cases() {
+		It(c.ID+" "+c.Title, func(ctx SpecContext) {
+			result := byCLI[c.ID]
+			if result.Status == corpus.Skipped {
+				Skip(result.Reason)
+			}
+			Expect(result.Status).To(Equal(corpus.Passed), "the command line: %s %+v", result.Reason, result.Findings)
+			want := map[string]bool{}
+			for _, f := range result.Findings {
+				want[string(f.Effect)+" "+f.Policy] = true
+			}
+			if result.Got == corpus.Deny { // a denied request has no warnings worth comparing: kubectl shows both
+				Expect(want).NotTo(BeEmpty())
+			}
+			Expect(verdict(throughAPIServer(ctx, c))).To(Equal(verdict(want)))
+		})
+	}
+})
+
+// throughAPIServer plays a case and returns what Sluice said.
+func throughAPIServer(ctx context.Context, c corpus.Case) map[string]bool {
+	GinkgoHelper()
+	stage := &stage{}
+	DeferCleanup(stage.clear)
+	if ns := c.Request.Namespace; ns != "" {
+		stage.namespace(ctx, ns)
+	}
+	for _, document := range c.State {
+		stage.add(ctx, document)
+	}
+	object := decode(c.Request.Subject())
+	spoken.take()
+	var err error
+	switch c.Request.Operation {
+	case engine.Create:
+		err = author.Create(ctx, object)
+		stage.created = append(stage.created, object)
+	case engine.Update:
+		stored := object.DeepCopy()
+		Expect(setter.Get(ctx, client.ObjectKeyFromObject(object), stored)).To(Succeed())
+		object.SetResourceVersion(stored.GetResourceVersion())
+		object.SetDeletionTimestamp(stored.GetDeletionTimestamp()) // the API server's own clock
+		err = author.Update(ctx, object)
+	case engine.Delete:
+		err = author.Delete(ctx, object)
+	}
+	said := map[string]bool{}
+	for _, text := range spoken.take() {
+		if policy, _, ok := strings.Cut(text, ": "); ok && slices.ContainsFunc(knownPolicies(), func(known string) bool { return known == policy }) {
+			said["warn "+policy] = true
+		}
+	}
+	if err != nil {
+		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
+		var status apierrors.APIStatus
+		Expect(errors.As(err, &status)).To(BeTrue())
+		for _, cause := range status.Status().Details.Causes {
+			said["deny "+string(cause.Type)] = true
+		}
+	}
+	return said
+}
+
+func knownPolicies() []string {
+	set, err := profile.Load(profile.Options{Name: "restricted"})
+	Expect(err).NotTo(HaveOccurred())
+	var names []string
+	for _, p := range set.Policies {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// stage holds what a case put into the cluster.
+type stage struct{ created []*unstructured.Unstructured }
+
+func (s *stage) namespace(ctx context.Context, name string) {
+	GinkgoHelper()
+	namespace := &unstructured.Unstructured{}
+	namespace.SetAPIVersion("v1")
+	namespace.SetKind("Namespace")
+	namespace.SetName(name)
+	// Without kube-controller-manager a namespace never goes: cases share those of one name.
+	Expect(client.IgnoreAlreadyExists(setter.Create(ctx, namespace))).To(Succeed())
+}
+
+// add stores one object of the state and waits until Sluice has seen it.
+func (s *stage) add(ctx context.Context, document engine.Document) {
+	GinkgoHelper()
+	object := decode(document)
+	if object.GetKind() == "Namespace" {
+		s.namespace(ctx, object.GetName())
+		return
+	}
+	if ns := object.GetNamespace(); ns != "" {
+		s.namespace(ctx, ns)
+	}
+	leaving := object.GetDeletionTimestamp() != nil
+	object.SetDeletionTimestamp(nil)
+	Expect(setter.Create(ctx, object)).To(Succeed())
+	s.created = append(s.created, object)
+	if leaving { // a finalizer keeps it
+		Expect(setter.Delete(ctx, object)).To(Succeed())
+		Expect(setter.Get(ctx, client.ObjectKeyFromObject(object), object)).To(Succeed())
+	}
+	Eventually(func() bool { return s.seen(object) }).Should(BeTrue(), "Sluice sees the state")
+}
+
+// seen tells whether Sluice knows the object as stored. Kinds that no policy asks about are not watched.
+func (s *stage) seen(object *unstructured.Unstructured) bool {
+	kind := object.GroupVersionKind().GroupKind()
+	known, found, err := manager.State.Get(kind, object.GetNamespace(), object.GetName())
+	if err != nil && strings.Contains(err.Error(), "not watched") {
+		return true
+	}
+	return err == nil && found && known.Get("metadata", "resourceVersion").Text() == object.GetResourceVersion()
+}
+
+// clear takes the case's objects away and waits until Sluice has seen that.
+func (s *stage) clear(ctx context.Context) {
+	for _, object := range s.created {
+		s.remove(ctx, object)
+		Eventually(func() bool {
+			kind := object.GroupVersionKind().GroupKind()
+			_, found, err := manager.State.Get(kind, object.GetNamespace(), object.GetName())
+			return err != nil || !found
+		}).Should(BeTrue(), "Sluice sees the deletion")
+	}
+}
+
+// remove deletes an object, finalizers or not.
+func (s *stage) remove(ctx context.Context, object *unstructured.Unstructured) {
+	GinkgoHelper()
+	noFinalizers := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	Expect(client.IgnoreNotFound(setter.Patch(ctx, object.DeepCopy(), noFinalizers))).To(Succeed())
+	Expect(client.IgnoreNotFound(setter.Delete(ctx, object))).To(Succeed())
+}
+
+func decode(document engine.Document) *unstructured.Unstructured {
+	GinkgoHelper()
+	data, err := document.MarshalJSON()
+	Expect(err).NotTo(HaveOccurred())
+	object := &unstructured.Unstructured{}
+	Expect(json.Unmarshal(data, &object.Object)).To(Succeed())
+	return object
+}
