@@ -28,6 +28,7 @@ func rule(name, body string) string {
 # custom:
 #   severity: high
 #   kinds: [Service]
+#   state: [Service]
 package sluice.test.` + name + "\n\n" + body
 }
 

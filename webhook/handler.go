@@ -142,6 +142,12 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 		return out, reject(http.StatusTooManyRequests, "queue_timeout", "the review waited too long to be judged")
 	}
 	defer e.limiter.release()
+	e.limiter.run(func() { out, rejected = e.answer(ctx, out, current, body) })
+	return out, rejected
+}
+
+// answer judges a review and appends what there is to say.
+func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, body []byte) ([]byte, *rejection) {
 	request, rejected := decode(body)
 	if rejected != nil {
 		return out, rejected

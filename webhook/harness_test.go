@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 	"github.com/sluice-gate/sluice/rego"
 )
@@ -90,7 +91,7 @@ func gateOf(t testing.TB, specs ...v1alpha1.GatePolicy) *policies.Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate, err := policies.NewGate(policies.Options{Library: library, Policies: specs})
+	gate, err := policies.NewGate(policies.Options{Library: library, Policies: specs, State: state.NewFiles()})
 	if err != nil {
 		t.Fatal(err)
 	}

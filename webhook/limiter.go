@@ -12,6 +12,7 @@ import (
 type limiter struct {
 	places chan struct{}
 	slots  chan struct{}
+	tasks  chan task // received by idle workers
 }
 
 // defaultConcurrency is for rules that compute: more at once only makes each slower. Some may wait for
@@ -19,7 +20,7 @@ type limiter struct {
 func defaultConcurrency() int { return max(16, 4*runtime.GOMAXPROCS(0)) }
 
 func newLimiter(concurrency, waiting int) *limiter {
-	return &limiter{places: make(chan struct{}, concurrency+waiting), slots: make(chan struct{}, concurrency)}
+	return &limiter{places: make(chan struct{}, concurrency+waiting), slots: make(chan struct{}, concurrency), tasks: make(chan task)}
 }
 
 // enter takes a place, or tells that there is none. Who entered has to leave.
@@ -59,3 +60,46 @@ func (l *limiter) acquire(ctx context.Context) bool {
 }
 
 func (l *limiter) release() { <-l.slots }
+
+// task is work for a worker, which says when it is done: nil, or what it panicked with.
+type task struct {
+	do   func()
+	done chan any
+}
+
+// workerIdle is how long a worker without work stays.
+const workerIdle = 30 * time.Second
+
+// run does what a slot was acquired for on a worker and waits for it. Workers keep their stacks: evaluation
+// recurses deeply, and a server's goroutine is new for each request; growing its stack step by step took
+// a third of the time of a review. There are never more workers than slots. A panic is the caller's.
+func (l *limiter) run(do func()) {
+	t := task{do, make(chan any, 1)}
+	select {
+	case l.tasks <- t:
+	default: // no worker is idle
+		go l.work(t)
+	}
+	if caught := <-t.done; caught != nil {
+		panic(caught)
+	}
+}
+
+func (l *limiter) work(t task) {
+	idle := time.NewTimer(workerIdle)
+	defer idle.Stop()
+	for {
+		t.run()
+		idle.Reset(workerIdle)
+		select {
+		case t = <-l.tasks:
+		case <-idle.C:
+			return
+		}
+	}
+}
+
+func (t task) run() {
+	defer func() { t.done <- recover() }()
+	t.do()
+}

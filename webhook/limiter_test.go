@@ -26,6 +26,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				defer time.Sleep(2 * workerIdle) // of the bubble: idle workers go
 				now, most := 0, 0
 				var mu sync.Mutex
 				count := func(n int) {

@@ -50,6 +50,7 @@ compile, and never with fewer policies than asked for.`,
 			if o.Config, err = clusterConfig(kubeconfig); err != nil {
 				return fmt.Errorf("find the cluster: %w", err)
 			}
+			serve.TuneCollector()
 			server, err := serve.New(c.Context(), o)
 			if err != nil {
 				return err

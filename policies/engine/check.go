@@ -3,11 +3,9 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/sluice-gate/sluice/policies/engine/schema"
 )
@@ -32,6 +30,7 @@ func (l *Library) check(module *ast.Module) (*Rule, error) {
 		return nil, err
 	}
 	rule.ReadsNamespace = refs.namespace
+	rule.State = sortedKinds(append(rule.State, refs.asked...))
 	return rule, rule.setJudged(refs.annotations)
 }
 
@@ -67,12 +66,6 @@ func ungeneratable(group, kind string) string {
 	return ""
 }
 
-// references are the facts about a rule that its compiled form shows.
-type references struct {
-	namespace   bool
-	annotations []string
-}
-
 func (r *Rule) typeCheck(kinds *schema.Schemas) (references, error) {
 	var found references
 	var faults []error
@@ -88,92 +81,23 @@ func (r *Rule) typeCheck(kinds *schema.Schemas) (references, error) {
 				found, faults = r.references(c.Modules)
 				return nil
 			}})
-	compiler.Compile(r.copies("rule", r.module))
+	compiler.Compile(r.copies())
 	if compiler.Failed() {
 		faults = append(faults, compileFaults(schema.Genuine(compiler.Errors))...)
 	}
 	return found, errors.Join(faults...)
 }
 
+// ruleFile is the rule's own module among the modules of its compilation.
+const ruleFile = "rule"
+
 // copies are fresh copies of the module and its libs, for a compiler to change.
-func (r *Rule) copies(key string, module *ast.Module) map[string]*ast.Module {
-	modules := map[string]*ast.Module{key: module.Copy()}
+func (r *Rule) copies() map[string]*ast.Module {
+	modules := map[string]*ast.Module{ruleFile: r.module.Copy()}
 	for file, lib := range r.libs {
-		modules[file] = lib.Copy()
+		modules["lib/"+file] = lib.Copy()
 	}
 	return modules
-}
-
-// references walks the rule, and the libs that it reaches, after names are resolved.
-func (r *Rule) references(modules map[string]*ast.Module) (references, []error) {
-	var found references
-	var errs []error
-	own := r.module.Package.Path
-	for file, module := range modules {
-		isRule := file == "rule"
-		ast.WalkRefs(module, func(ref ast.Ref) bool {
-			switch {
-			case ref.HasPrefix(ast.InputRootRef):
-				if isRule {
-					found.namespace = found.namespace || refKey(ref, 1) == "namespace"
-				}
-				if err := checkInput(ref, isRule); err != nil {
-					errs = append(errs, err)
-				}
-			case isRule && ref.HasPrefix(ast.DefaultRootRef) && !ref.HasPrefix(own) && !ref.HasPrefix(libRef):
-				errs = append(errs, fault(ref[0].Location, "%s: a rule may read its own package and data.sluice.lib only; ask for other objects with sluice.state", ref))
-			}
-			return false
-		})
-		found.annotations = append(found.annotations, annotationNames(module)...)
-	}
-	slices.Sort(found.annotations)
-	found.annotations = slices.Compact(found.annotations)
-	return found, errs
-}
-
-var libRef = ast.MustParseRef("data.sluice.lib")
-
-func refKey(ref ast.Ref, i int) string {
-	if len(ref) <= i {
-		return ""
-	}
-	key, _ := ref[i].Value.(ast.String)
-	return string(key)
-}
-
-// checkInput keeps parameters, which are bound to each policy when it is compiled, visible to the
-// compiler: they must be named.
-func checkInput(ref ast.Ref, isRule bool) error {
-	switch key := refKey(ref, 1); {
-	case !isRule:
-		return fault(ref[0].Location, "%s: a lib has no input, pass what it needs as an argument", ref)
-	case key == "request" || key == "namespace" || key == "parameters":
-		return nil
-	}
-	return fault(ref[0].Location, "%s: read input.request, input.namespace or input.parameters by name", ref)
-}
-
-// annotationNames are the string literals that can be names of annotations, and the annotations that the
-// called facts read.
-func annotationNames(module *ast.Module) []string {
-	var names []string
-	ast.WalkTerms(module, func(term *ast.Term) bool {
-		switch v := term.Value.(type) {
-		case ast.String:
-			if strings.Contains(string(v), "/") && len(validation.IsQualifiedName(string(v))) == 0 {
-				names = append(names, string(v))
-			}
-		case ast.Ref:
-			for _, f := range factFunctions() {
-				if len(f.reads) > 0 && v.String() == f.name {
-					names = append(names, f.reads...)
-				}
-			}
-		}
-		return false
-	})
-	return names
 }
 
 // setJudged fixes the paths of the ratchet: those that METADATA names, or else spec and the

@@ -176,11 +176,12 @@ func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term, active []i
 	return collect(pl, values, active)
 }
 
-// evaluationFault puts a topdown error in the form of all other faults.
+// evaluationFault is a topdown error in one line, for people who know nothing of the rule's source.
 func evaluationFault(err error) error {
 	var at *topdown.Error
 	if errors.As(err, &at) && at.Location != nil {
-		return fault(at.Location, "%s", at.Message)
+		reason, _, _ := strings.Cut(at.Message, "\n")
+		return fmt.Errorf("%s (%s:%d)", strings.TrimSuffix(reason, ":"), at.Location.File, at.Location.Row)
 	}
 	return err
 }

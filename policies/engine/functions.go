@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // function is a built-in function that Sluice adds to Rego: a fact, or a question to the state.
@@ -19,6 +20,8 @@ type function struct {
 	resultDoc   string
 	// reads are the annotations that the function reads of its operand: a rule that calls it judges them.
 	reads []string
+	// asks is the kind that the function looks up in the state; a rule that calls it has it in its State.
+	asks schema.GroupKind
 	// call returns nil for undefined. An error becomes the error of the policy that called.
 	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 }
@@ -111,19 +114,13 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 			if err != nil {
 				return nil, err
 			}
-			key := resultKey{name, a}
-			if kept, ok := bctx.Cache.Get(key); ok {
-				return kept.(ast.Value), nil
-			}
-			r, err := f(a)
-			if err != nil {
-				return nil, err
-			}
-			out := c.out(r)
-			if bctx.Cache != nil {
-				bctx.Cache.Put(key, out)
-			}
-			return out, nil
+			return cached(bctx, resultKey{name, a}, func() (ast.Value, error) {
+				r, err := f(a)
+				if err != nil {
+					return nil, err
+				}
+				return c.out(r), nil
+			})
 		},
 	}
 }
@@ -132,6 +129,18 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 type resultKey struct {
 	fact    string
 	operand any
+}
+
+// cached computes a fact once per query.
+func cached(bctx topdown.BuiltinContext, key resultKey, compute func() (ast.Value, error)) (ast.Value, error) {
+	if kept, ok := bctx.Cache.Get(key); ok {
+		return kept.(ast.Value), nil
+	}
+	value, err := compute()
+	if err == nil && bctx.Cache != nil {
+		bctx.Cache.Put(key, value)
+	}
+	return value, err
 }
 
 // infallible is a function for fact that can't fail.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -41,6 +42,8 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"generates nothing":  {module("bad", "generate contains {} if input.request\n"), "custom.generates: missing"},
 		"generates a Secret": {custom(kinds+"#   generates: [Secret]\n") + "generate contains {} if input.request\n", "Secret can't be generated: it holds credentials"},
 		"unsafe variable":    {module("bad", "deny contains x if input.request\n"), "var x is unsafe"},
+		"unnamed state":      {module("bad", "deny contains \"x\" if count(sluice.state.list(\"Service\", \"a\")) > 1\n"), "sluice.state.list: name Service under custom.state"},
+		"computed state":     {module("bad", "deny contains \"x\" if count(sluice.state.list(input.request.kind.kind, \"a\")) > 1\n"), "sluice.state.list: write the kind as a string"},
 		"http.send":          {module("bad", "deny contains \"x\" if http.send({\"url\": \"http://example.com\"})\n"), "undefined function http.send"},
 		"now":                {module("bad", "deny contains \"x\" if time.now_ns() > 0\n"), "undefined function time.now_ns"},
 	}
@@ -153,6 +156,14 @@ func TestParameters(t *testing.T) {
 		if _, err := rule.CompleteParameters(parameters); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", given, err, want)
 		}
+	}
+}
+
+// A rule that calls a fact which looks something up has that kind in its state.
+func TestFactsAskState(t *testing.T) {
+	rule, _ := load(t, map[string]string{"r": module("r", "deny contains \"x\" if sluice.ingress.controller(input.request.object) == \"nginx\"\n")}).Rule("test-r")
+	if got := fmt.Sprint(rule.State); got != "[IngressClass.networking.k8s.io]" {
+		t.Errorf("state: %s", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/facts"
 )
@@ -21,10 +22,8 @@ func objectFunctions() []function {
 	return []function{
 		fact("sluice.ingress.class", "The class of an Ingress: spec.ingressClassName, else the annotation kubernetes.io/ingress.class, else empty.",
 			ingress, "the class", infallible(facts.IngressClass)).reading(class),
-		fact("sluice.ingress.controller", "The controller that an Ingress's class is named after: nginx, haproxy, traefik, alb or gce; empty for any other class and for none.",
-			ingress, "the controller", infallible(func(i *networkingv1.Ingress) string { return facts.ClassController(facts.IngressClass(i)) })).reading(class),
-		fact("sluice.ingress.hosts", "The hosts that an Ingress serves, in rules, default backend and server-alias: lower-cased, empty for every host; whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
-			ingress, "hosts", infallible(facts.ServedHosts)).reading(class, alias),
+		ingressController(ingress).reading(class),
+		ingressHosts(ingress).reading(class, alias),
 		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
 			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
 		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
@@ -36,6 +35,70 @@ func objectFunctions() []function {
 			argument("cidr", "a CIDR", types.S), "canonical form and problem; the problem is empty if there is none",
 			func(s *string) (facts.CIDR, error) { return facts.Canonical(*s) }),
 	}
+}
+
+// ingressController asks for the IngressClass, so that every rule reads a class as the cluster does.
+func ingressController(ingress types.Type) function {
+	c := conversion[networkingv1.Ingress, string]()
+	return function{
+		name: "sluice.ingress.controller",
+		description: "The controller that serves an Ingress: nginx, haproxy, traefik, alb or gce; empty for any other and for none. " +
+			"The IngressClass's spec.controller decides, or else the name of the class.",
+		args: []types.Type{ingress}, result: types.S, resultDoc: "the controller", asks: ingressClassKind,
+		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			i, err := c.in(bctx, args[0])
+			if err != nil {
+				return nil, err
+			}
+			controller, err := controllerOf(bctx, i)
+			return ast.String(controller), err
+		},
+	}
+}
+
+func ingressHosts(ingress types.Type) function {
+	c := conversion[networkingv1.Ingress, []facts.Host]()
+	return function{
+		name: "sluice.ingress.hosts",
+		description: "The hosts that an Ingress serves, in rules, default backend and nginx's server-alias: lower-cased, empty for every host; " +
+			"whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
+		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.Host]()), resultDoc: "hosts", asks: ingressClassKind,
+		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+			i, err := c.in(bctx, args[0])
+			if err != nil {
+				return nil, err
+			}
+			return cached(bctx, resultKey{"hosts", i}, func() (ast.Value, error) {
+				controller, err := controllerOf(bctx, i)
+				if err != nil {
+					return nil, err
+				}
+				return c.out(facts.ServedHostsBy(i, controller)), nil
+			})
+		},
+	}
+}
+
+var ingressClassKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}
+
+// controllerOf resolves the class of an Ingress through the state, once per query.
+func controllerOf(bctx topdown.BuiltinContext, ingress *networkingv1.Ingress) (string, error) {
+	class := facts.IngressClass(ingress)
+	if class == "" {
+		return facts.ControllerUnknown, nil
+	}
+	value, err := cached(bctx, resultKey{"controller", ingress}, func() (ast.Value, error) {
+		state, err := stateFrom(bctx.Context)
+		if err != nil {
+			return nil, err
+		}
+		found, _, err := state.Get(ingressClassKind, "", class)
+		if err != nil {
+			return nil, err
+		}
+		return ast.String(facts.ControllerOf(class, found.Get("spec", "controller").Text())), nil
+	})
+	return Document{value}.Text(), err
 }
 
 // wideEgress takes the judged policy, the other policies of its namespace and the limits.

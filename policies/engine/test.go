@@ -15,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // TestResult is one Rego test that was run.
@@ -39,7 +40,8 @@ type Coverage struct {
 type LineRange struct{ First, Last int }
 
 // Test runs the tests of all folders, with the modules of all folders beside them, and measures which
-// lines of the rules they reach. Tests mock the state by `with sluice.state.list as …`.
+// lines of the rules they reach. Nothing exists beside the request, unless a test says otherwise by
+// `with sluice.state.list as …`.
 func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, error) {
 	modules := map[string]*ast.Module{}
 	var errs []error
@@ -61,7 +63,7 @@ func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, erro
 	runner := tester.NewRunner().SetModules(modules).SetDefaultRegoVersion(ast.RegoV1).SetTimeout(10 * time.Second).
 		SetCompiler(ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithRewriteTestRules(true)).
 		AddCustomBuiltins(testBuiltins()).SetCoverageQueryTracer(covered).RaiseBuiltinErrors(true)
-	done, err := runner.RunTests(ctx, nil)
+	done, err := runner.RunTests(withState(ctx, nothing{}), nil)
 	if err != nil {
 		var compileErrs ast.Errors
 		if errors.As(err, &compileErrs) {
@@ -76,6 +78,14 @@ func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, erro
 	slices.SortFunc(results, func(a, b TestResult) int { return strings.Compare(a.Name, b.Name) })
 	return results, coverage(covered.Report(modules)), nil
 }
+
+// nothing is the state of a test.
+type nothing struct{}
+
+func (nothing) Get(schema.GroupKind, string, string) (Document, bool, error) {
+	return Document{}, false, nil
+}
+func (nothing) List(schema.GroupKind, string) ([]Document, error) { return nil, nil }
 
 func testBuiltins() []*tester.Builtin {
 	var out []*tester.Builtin

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Host is a name that an Ingress serves.
@@ -18,8 +19,11 @@ type Host struct {
 	// only takes what they leave.
 	Wildcard bool `json:"wildcard"`
 	// Covered is whether a TLS entry with a Secret lists the host.
-	Covered bool   `json:"covered"`
-	Via     string `json:"via"` // one of the constants below
+	Covered bool `json:"covered"`
+	// Secret is a name to suggest for the Secret that an uncovered host lacks: shop-example-com-tls, or
+	// wildcard-example-com-tls for *.example.com. Empty if the host is covered or no DNS name.
+	Secret string `json:"secret"`
+	Via    string `json:"via"` // one of the constants below
 }
 
 // How an Ingress comes to serve a host.
@@ -68,6 +72,30 @@ func ClassController(class string) string {
 	return ControllerUnknown
 }
 
+// implementations are the controllers by the beginning of IngressClass.spec.controller, which each
+// controller's documentation names.
+var implementations = []struct{ prefix, controller string }{
+	{"k8s.io/ingress-nginx", ControllerNginx},
+	{"haproxy.org/ingress-controller", ControllerHAProxy},
+	{"haproxy-ingress.github.io/controller", ControllerHAProxy},
+	{"traefik.io/ingress-controller", ControllerTraefik},
+	{"ingress.k8s.aws/alb", ControllerALB},
+	{"eks.amazonaws.com/alb", ControllerALB},
+	{"k8s.io/ingress-gce", ControllerGCE},
+}
+
+// ControllerOf is the controller that serves a class. implementation is spec.controller of the IngressClass
+// of that name and decides, since names are free; without it, or if it is none that Sluice knows, the name
+// of the class does.
+func ControllerOf(class, implementation string) string {
+	for _, known := range implementations {
+		if strings.HasPrefix(implementation, known.prefix) {
+			return known.controller
+		}
+	}
+	return ClassController(class)
+}
+
 // ServedHosts are the hosts that ing serves, judged by the name of its class;
 // see ServedHostsBy.
 func ServedHosts(ing *networkingv1.Ingress) []Host {
@@ -91,7 +119,7 @@ func ServedHostsBy(ing *networkingv1.Ingress, controller string) []Host {
 			h.Field += ".host"
 		}
 		h.Wildcard = h.Host == "" || h.Host[0] == '*'
-		h.Covered = certs.cover(h.Host)
+		h.cover(certs)
 		hosts = append(hosts, h)
 	}
 	if ing.Spec.DefaultBackend != nil {
@@ -118,7 +146,7 @@ func appendAliases(hosts []Host, names string, certs certificates) []Host {
 		} else {
 			h.Host = normalHost(name)
 			h.Wildcard = h.Host == "" || h.Host[0] == '.' || strings.IndexByte(h.Host, '*') >= 0
-			h.Covered = certs.cover(h.Host)
+			h.cover(certs)
 		}
 		hosts = append(hosts, h)
 	}
@@ -127,6 +155,28 @@ func appendAliases(hosts []Host, names string, certs certificates) []Host {
 
 func isAliasSeparator(r rune) bool {
 	return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r'
+}
+
+func (h *Host) cover(certs certificates) {
+	if h.Covered = certs.cover(h.Host); !h.Covered {
+		h.Secret = secretName(h.Host)
+	}
+}
+
+// secretName is empty for what is no DNS name, or too long to be a Secret's with what it gets.
+func secretName(host string) string {
+	name, wildcard := strings.CutPrefix(host, "*.")
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return ""
+	}
+	name = strings.ReplaceAll(name, ".", "-") + "-tls"
+	if wildcard {
+		name = "wildcard-" + name
+	}
+	if len(name) > validation.DNS1123SubdomainMaxLength {
+		return ""
+	}
+	return name
 }
 
 // normalHost is in lower case and without the dot of a fully qualified name.

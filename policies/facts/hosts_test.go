@@ -104,7 +104,7 @@ func TestServedHosts(t *testing.T) {
 		{"default backend beside", withBackend, []Host{first, {Field: "spec.defaultBackend", Via: ViaDefaultBackend}}},
 		{"default backend alone", onlyBackend, []Host{{Field: "spec.defaultBackend", Wildcard: true, Via: ViaDefaultBackend}}},
 		{"aliases", withAlias("nginx", "X.b.example.com,  c.example.com,"), []Host{first,
-			{Host: "x.b.example.com", Field: alias, Covered: true, Via: ViaAlias}, {Host: "c.example.com", Field: alias, Via: ViaAlias}}},
+			{Host: "x.b.example.com", Field: alias, Covered: true, Via: ViaAlias}, {Host: "c.example.com", Field: alias, Via: ViaAlias, Secret: "c-example-com-tls"}}},
 		{"alias star", withAlias("my-class", "*"), []Host{first, {Host: "*", Field: alias, Wildcard: true, Via: ViaAlias}}},
 		{"alias wildcard", withAlias("", "*.b.example.com www.example.* .example.com"), []Host{first,
 			{Host: "*.b.example.com", Field: alias, Wildcard: true, Covered: true, Via: ViaAlias},
@@ -176,5 +176,39 @@ func BenchmarkServedHosts(b *testing.B) {
 				ServedHosts(ing)
 			}
 		})
+	}
+}
+
+func TestControllerOf(t *testing.T) {
+	cases := []struct{ class, implementation, want string }{
+		{"nginx", "", ControllerNginx},
+		{"edge", "", ControllerUnknown},
+		{"edge", "k8s.io/ingress-nginx", ControllerNginx},
+		{"edge", "haproxy.org/ingress-controller/edge", ControllerHAProxy},
+		{"edge", "haproxy-ingress.github.io/controller", ControllerHAProxy},
+		{"edge", "traefik.io/ingress-controller", ControllerTraefik},
+		{"edge", "ingress.k8s.aws/alb", ControllerALB},
+		{"edge", "eks.amazonaws.com/alb", ControllerALB},
+		{"edge", "k8s.io/ingress-gce", ControllerGCE},
+		{"edge", "nginx.org/ingress-controller", ControllerUnknown},
+		{"haproxy", "k8s.io/ingress-nginx", ControllerNginx}, // the name says one thing, the cluster another
+		{"nginx", "haproxy.org/ingress-controller", ControllerHAProxy},
+		{"gce-internal", "example.com/own", ControllerGCE},
+		{"", "", ControllerUnknown},
+	}
+	for _, c := range cases {
+		if got := ControllerOf(c.class, c.implementation); got != c.want {
+			t.Errorf("class %q of %q: got %q, want %q", c.class, c.implementation, got, c.want)
+		}
+	}
+}
+
+func TestSuggestedSecret(t *testing.T) {
+	long := strings.Repeat("a.", 125) + "b" // 251 characters: a name, but not with -tls
+	for host, want := range map[string]string{"shop.example.com": "shop-example-com-tls", "*.example.com": "wildcard-example-com-tls",
+		"": "", "*": "", "*.": "", "a..b": "", "-a.b": "", "~^x$": "", "a b": "", long: "", long[2:]: strings.Repeat("a-", 124) + "b-tls"} {
+		if got := secretName(host); got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
 	}
 }

@@ -1,10 +1,9 @@
 # METADATA
 # title: How ingress controllers read the annotations that redirect to HTTPS
 # description: >
-#   Which controller serves an Ingress, and what its booleans and lists mean to it.
+#   What the booleans and lists in annotations mean to the controllers that read them.
 # related_resources:
 #   - https://pkg.go.dev/strconv#ParseBool
-#   - https://kubernetes.io/docs/concepts/services-networking/ingress/#ingress-class
 #   - https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_listener.go
 package sluice.lib.redirect
 
@@ -13,30 +12,6 @@ package sluice.lib.redirect
 true_words := {"1", "t", "T", "true", "True", "TRUE"}
 
 false_words := {"0", "f", "F", "false", "False", "FALSE"}
-
-# controller is nginx, haproxy, traefik, alb or gce, by the name of the Ingress's class or else by the IngressClass of that
-# name in the state; empty for a class that is unset or unknown.
-controller(ingress) := name if {
-	name := sluice.ingress.controller(ingress)
-	name != ""
-} else := name if {
-	class := sluice.ingress.class(ingress)
-	class != ""
-	implementation := sluice.state.get("networking.k8s.io/IngressClass", "", class).spec.controller
-	some prefix, name in implementations
-	startswith(implementation, prefix)
-} else := ""
-
-# implementations are the controllers by the beginning of IngressClass.spec.controller.
-implementations := {
-	"k8s.io/ingress-nginx": "nginx",
-	"haproxy.org/ingress-controller": "haproxy",
-	"haproxy-ingress.github.io/controller": "haproxy",
-	"traefik.io/ingress-controller": "traefik",
-	"ingress.k8s.aws/alb": "alb",
-	"eks.amazonaws.com/alb": "alb",
-	"k8s.io/ingress-gce": "gce",
-}
 
 # entry_points are the names that a Traefik list holds.
 entry_points(text) := [name |

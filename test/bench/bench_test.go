@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
+	"github.com/sluice-gate/sluice/webhook"
 )
 
 func restricted(b *testing.B) *policies.Gate {
@@ -60,6 +66,31 @@ func BenchmarkEvaluate(b *testing.B) {
 			for b.Loop() {
 				if gate.Review(context.Background(), request).Allowed() != s.allowed {
 					b.Fatal("wrong verdict")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkHandler is a review from body to answer, without the network.
+func BenchmarkHandler(b *testing.B) {
+	gate := restricted(b)
+	current := &webhook.Current{}
+	current.Set(gate, gate.Kinds())
+	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, s := range samples() {
+		b.Run(s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				request := httptest.NewRequest(http.MethodPost, "/validate?timeout=10s", bytes.NewReader(s.body))
+				request.Header.Set("Content-Type", "application/json")
+				answer := httptest.NewRecorder()
+				handlers.Validate.ServeHTTP(answer, request)
+				if answer.Code != http.StatusOK {
+					b.Fatal(answer.Body)
 				}
 			}
 		})

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/sluice-gate/sluice/certs"
+	"github.com/sluice-gate/sluice/cmd/serve"
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
@@ -47,6 +48,7 @@ func serveReviews(ctx context.Context, which, certDir string, port int) error {
 }
 
 func serveSluice(ctx context.Context, certDir string, port int) error {
+	serve.TuneCollector()
 	set, err := profile.Load(profile.Options{Name: "restricted"})
 	if err != nil {
 		return err

@@ -17,7 +17,6 @@
 # custom:
 #   severity: medium
 #   kinds: [networking.k8s.io/Ingress]
-#   state: [networking.k8s.io/IngressClass]
 package sluice.ingress.enforce_redirect
 
 import data.sluice.lib.redirect
@@ -68,7 +67,7 @@ alone_on_alb if {
 
 annotations := input.request.object.metadata.annotations
 
-controller := redirect.controller(input.request.object)
+controller := sluice.ingress.controller(input.request.object)
 
 edited_in_place if annotations["acme.cert-manager.io/http01-edit-in-place"] == "true"
 

@@ -3,8 +3,6 @@ package sluice.ingress.enforce_redirect_test
 import data.sluice.ingress.enforce_redirect
 import data.sluice.ingress.https_redirect
 
-no_class(_, _, _) := {} if false
-
 ingress(class, annotations) := {
 	"metadata": {"annotations": annotations},
 	"spec": {
@@ -16,7 +14,6 @@ ingress(class, annotations) := {
 
 patched(object) := ops if {
 	ops := enforce_redirect.patch with input.request.object as object
-		with sluice.state.get as no_class
 }
 
 add(name, value) := {"op": "add", "path": sprintf("/metadata/annotations/%s", [name]), "value": value}
@@ -96,7 +93,7 @@ test_unknown_class if patched(ingress("edge", {})) == set()
 
 test_class_resolved_by_the_state if {
 	enforce_redirect.patch == {entry_points} with input.request.object as ingress("edge", {})
-		with sluice.state.get as {"spec": {"controller": "traefik.io/ingress-controller"}}
+		with sluice.ingress.controller as "traefik"
 }
 
 test_host_without_certificate if {

@@ -18,7 +18,6 @@
 # custom:
 #   severity: medium
 #   kinds: [networking.k8s.io/Ingress]
-#   state: [networking.k8s.io/IngressClass]
 #   parameters:
 #     type: object
 #     properties:
@@ -34,120 +33,111 @@ import data.sluice.lib.acme
 import data.sluice.lib.redirect
 
 deny contains {"msg": found.msg, "field": field, "fix": found.fix} if {
-	some found in plaintext
+	some name, value in annotations
+	some found in plaintext(name, value)
 	not solver
-	field := sprintf("metadata.annotations[%s]", [found.annotation])
+	field := sprintf("metadata.annotations[%s]", [name])
 }
 
-warn contains {"msg": found.msg, "field": field, "fix": found.fix} if {
-	some found in defaults
+deny contains {"msg": msg, "field": field, "fix": fix} if {
+	controller == "gce"
+	not annotations["kubernetes.io/ingress.allow-http"]
 	not solver
-	field := sprintf("metadata.annotations[%s]", [found.annotation])
+	msg := "ingress.allow-http is missing, which means true: the GCE load balancer serves plaintext HTTP"
+	field := "metadata.annotations[kubernetes.io/ingress.allow-http]"
+	fix := `kubernetes.io/ingress.allow-http: "false"`
 }
 
-# plaintext are the annotations that keep HTTP open, by the controller that reads them.
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "nginx.ingress.kubernetes.io/ssl-redirect"
-	value := annotations[name]
+warn contains {"msg": msg, "field": field, "fix": fix} if {
+	controller == "traefik"
+	not names_entry_point
+	not solver
+	msg := "router.entrypoints is missing: Traefik serves plaintext HTTP on its default entry points"
+	field := "metadata.annotations[traefik.ingress.kubernetes.io/router.entrypoints]"
+	fix := "traefik.ingress.kubernetes.io/router.entrypoints: websecure"
+}
+
+warn contains {"msg": msg, "field": field, "fix": fix} if {
+	controller == "alb"
+	not annotations["alb.ingress.kubernetes.io/listen-ports"]
+	not annotations["alb.ingress.kubernetes.io/certificate-arn"]
+	not solver
+	msg := "listen-ports is missing: the load balancer serves plaintext HTTP on port 80"
+	field := "metadata.annotations[alb.ingress.kubernetes.io/listen-ports]"
+	fix := `alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS": 443}]'`
+}
+
+# plaintext is how an annotation keeps HTTP open, by its name, so that all others cost one look-up.
+plaintext("nginx.ingress.kubernetes.io/ssl-redirect", value) := {{"msg": msg, "fix": fix}} if {
 	value in redirect.false_words
+	serves("nginx")
 	not forced
-	serves.nginx
 	msg := sprintf("ssl-redirect is %q: nginx serves plaintext HTTP beside HTTPS", [value])
-	fix := sprintf(`%s: "true"`, [name])
+	fix := `nginx.ingress.kubernetes.io/ssl-redirect: "true"`
 }
 
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	some name in {"haproxy-ingress.github.io/ssl-redirect", "ingress.kubernetes.io/ssl-redirect"}
-	value := annotations[name]
+plaintext("haproxy-ingress.github.io/ssl-redirect", value) := haproxy("haproxy-ingress.github.io", value) if {
 	value in redirect.false_words
-	serves.haproxy
-	msg := haproxy_message(value)
-	fix := sprintf(`%s: "true"`, [name])
 }
 
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	some name in {"haproxy.org/ssl-redirect", "haproxy.com/ssl-redirect"}
-	value := annotations[name]
+plaintext("ingress.kubernetes.io/ssl-redirect", value) := haproxy("ingress.kubernetes.io", value) if {
+	value in redirect.false_words
+}
+
+plaintext("haproxy.org/ssl-redirect", value) := haproxy("haproxy.org", value) if haproxytech_false(value)
+
+plaintext("haproxy.com/ssl-redirect", value) := haproxy("haproxy.com", value) if haproxytech_false(value)
+
+plaintext("traefik.ingress.kubernetes.io/router.entrypoints", value) := {{"msg": msg, "fix": fix}} if {
+	"web" in redirect.entry_points(value)
+	serves("traefik")
+	msg := sprintf("router.entrypoints is %.80q: Traefik serves plaintext HTTP on web", [value])
+	fix := "traefik.ingress.kubernetes.io/router.entrypoints: websecure"
+}
+
+plaintext("alb.ingress.kubernetes.io/listen-ports", value) := found if {
+	ports := redirect.listen_ports(value)
+	serves("alb")
+	not redirects
+	found := {{"msg": msg, "fix": alb_fix} |
+		some ["HTTP", port] in ports
+		msg := sprintf("listen-ports opens HTTP on port %d and ssl-redirect names no port: the load balancer serves plaintext", [port])
+	}
+}
+
+plaintext("alb.ingress.kubernetes.io/listen-ports", value) := {{"msg": msg, "fix": fix}} if {
+	not redirect.listen_ports(value)
+	serves("alb")
+	msg := sprintf("listen-ports is %.80q, which can't be read: whether HTTP is open is unknown", [value])
+	fix := `alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS": 443}]'`
+}
+
+plaintext("kubernetes.io/ingress.allow-http", value) := {{"msg": msg, "fix": fix}} if {
+	not value in redirect.false_words
+	serves("gce")
+	msg := sprintf("ingress.allow-http is %.80q: the GCE load balancer serves plaintext HTTP", [value])
+	fix := `kubernetes.io/ingress.allow-http: "false"`
+}
+
+haproxy(prefix, value) := {{"msg": msg, "fix": fix}} if {
+	serves("haproxy")
+	msg := sprintf("ssl-redirect is %.80q: HAProxy serves plaintext HTTP beside HTTPS", [value])
+	fix := sprintf(`%s/ssl-redirect: "true"`, [prefix])
+}
+
+# haproxytech_false is what HAProxy Technologies' controller takes for false: all that isn't true, but for nothing.
+haproxytech_false(value) if {
 	value != ""
 	not value in redirect.true_words
 	not lower(value) in {"on", "enabled"}
-	serves.haproxy
-	msg := haproxy_message(value)
-	fix := sprintf(`%s: "true"`, [name])
-}
-
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "traefik.ingress.kubernetes.io/router.entrypoints"
-	points := redirect.entry_points(annotations[name])
-	"web" in points
-	serves.traefik
-	msg := sprintf("router.entrypoints is %.80q: Traefik serves plaintext HTTP on web", [annotations[name]])
-	fix := sprintf("%s: websecure", [name])
-}
-
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "alb.ingress.kubernetes.io/listen-ports"
-	some [protocol, port] in redirect.listen_ports(annotations[name])
-	protocol == "HTTP"
-	not redirects
-	serves.alb
-	msg := sprintf("listen-ports opens HTTP on port %d and ssl-redirect names no port: the load balancer serves plaintext", [port])
-	fix := alb_fix
-}
-
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "alb.ingress.kubernetes.io/listen-ports"
-	value := annotations[name]
-	not redirect.listen_ports(value)
-	serves.alb
-	msg := sprintf("listen-ports is %.80q, which can't be read: whether HTTP is open is unknown", [value])
-	fix := sprintf(`%s: '[{"HTTPS": 443}]'`, [name])
-}
-
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "kubernetes.io/ingress.allow-http"
-	value := annotations[name]
-	not value in redirect.false_words
-	serves.gce
-	msg := sprintf("ingress.allow-http is %.80q: the GCE load balancer serves plaintext HTTP", [value])
-	fix := sprintf(`%s: "false"`, [name])
-}
-
-plaintext contains {"annotation": name, "msg": msg, "fix": fix} if {
-	name := "kubernetes.io/ingress.allow-http"
-	controller == "gce"
-	not annotations[name]
-	msg := "ingress.allow-http is missing, which means true: the GCE load balancer serves plaintext HTTP"
-	fix := sprintf(`%s: "false"`, [name])
-}
-
-# defaults are the annotations that are missing where the controller's default serves HTTP.
-defaults contains {"annotation": name, "msg": msg, "fix": fix} if {
-	controller == "traefik"
-	name := "traefik.ingress.kubernetes.io/router.entrypoints"
-	not names_entry_point
-	msg := "router.entrypoints is missing: Traefik serves plaintext HTTP on its default entry points"
-	fix := sprintf("%s: websecure", [name])
-}
-
-defaults contains {"annotation": name, "msg": msg, "fix": fix} if {
-	controller == "alb"
-	name := "alb.ingress.kubernetes.io/listen-ports"
-	not annotations[name]
-	not annotations["alb.ingress.kubernetes.io/certificate-arn"]
-	msg := "listen-ports is missing: the load balancer serves plaintext HTTP on port 80"
-	fix := sprintf(`%s: '[{"HTTPS": 443}]'`, [name])
 }
 
 annotations := input.request.object.metadata.annotations
 
-controller := redirect.controller(input.request.object)
+controller := sluice.ingress.controller(input.request.object)
 
-# serves are the controllers whose annotations count.
-serves[name] if {
-	some name in {"nginx", "haproxy", "traefik", "alb", "gce"}
-	controller in {name, ""}
-}
+# serves tells whether the annotations of a controller count.
+serves(name) if controller in {name, ""}
 
 # forced redirects whatever nginx's ssl-redirect says.
 forced if annotations["nginx.ingress.kubernetes.io/force-ssl-redirect"] in redirect.true_words
@@ -160,8 +150,6 @@ names_entry_point if {
 }
 
 solver if acme.sends_solver(input.request, input.parameters.acmeSolvers)
-
-haproxy_message(value) := sprintf("ssl-redirect is %.80q: HAProxy serves plaintext HTTP beside HTTPS", [value])
 
 # alb_fix redirects to a port that speaks HTTPS, or leaves HTTP out where there is none.
 alb_fix := sprintf(`alb.ingress.kubernetes.io/ssl-redirect: "%d"`, [port]) if {

@@ -4,21 +4,17 @@ import data.sluice.ingress.https_redirect
 
 parameters := {"acmeSolvers": ["system:serviceaccount:cert-manager:cert-manager"]}
 
-no_class(_, _, _) := {} if false
-
 ingress(class, annotations) := {
 	"metadata": {"annotations": annotations},
 	"spec": {"ingressClassName": class, "rules": [{"host": "shop.example.com"}]},
 }
 
-# outcome is what the rule says of an Ingress, in a cluster without IngressClasses.
+# outcome is what the rule says of an Ingress.
 outcome(object) := {"deny": denied, "warn": warned} if {
 	denied := https_redirect.deny with input.request.object as object
 		with input.parameters as parameters
-		with sluice.state.get as no_class
 	warned := https_redirect.warn with input.request.object as object
 		with input.parameters as parameters
-		with sluice.state.get as no_class
 }
 
 nothing := {"deny": set(), "warn": set()}
@@ -81,10 +77,10 @@ test_class_resolved_by_the_state if {
 	object := ingress("edge", {nginx: "false"})
 	https_redirect.deny == set() with input.request.object as object
 		with input.parameters as parameters
-		with sluice.state.get as {"spec": {"controller": "haproxy.org/ingress-controller"}}
+		with sluice.ingress.controller as "haproxy"
 	https_redirect.deny == outcome(object).deny with input.request.object as object
 		with input.parameters as parameters
-		with sluice.state.get as {"spec": {"controller": "k8s.io/ingress-nginx"}}
+		with sluice.ingress.controller as "nginx"
 }
 
 test_haproxy if {

@@ -36,35 +36,23 @@ deny contains {"msg": msg, "field": host.field, "fix": fix} if {
 
 solver if acme.sends_solver(input.request, input.parameters.acmeSolvers)
 
-message(host) := sprintf("host %.253q is served without a certificate", [host.host]) if host.host != ""
-
-message(host) := "a rule without host serves every host, and no certificate covers that" if {
-	host.host == ""
+message(host) := sprintf("host %.253q is served without a certificate", [host.host]) if {
+	host.host != ""
+} else := "a rule without host serves every host, and no certificate covers that" if {
 	host.via == "rule"
-}
-
-message(host) := "server-alias serves every host, and no certificate covers that" if {
-	host.host == ""
+} else := "server-alias serves every host, and no certificate covers that" if {
 	host.via == "alias"
-}
+} else := "the default backend serves every host that no rule names, and no certificate covers that"
 
-message(host) := "the default backend serves every host that no rule names, and no certificate covers that" if {
-	host.via == "defaultBackend"
-}
-
-remedy(host) := sprintf("add to spec.tls: {hosts: [%s], secretName: %s-tls}", [host.host, secret]) if {
-	is_name(host.host)
-	secret := replace(host.host, ".", "-")
-} else := sprintf("add to spec.tls: {hosts: [%q], secretName: wildcard-%s-tls}", [host.host, secret]) if {
-	is_name(trim_prefix(host.host, "*."))
-	secret := replace(trim_prefix(host.host, "*."), ".", "-")
+remedy(host) := sprintf("add to spec.tls: {hosts: [%s], secretName: %s}", [quoted(host.host), host.secret]) if {
+	host.secret != ""
 } else := "write the names one by one, and list each in spec.tls" if {
 	host.via == "alias"
 } else := "name one host in the rule, and list it in spec.tls" if {
 	host.via == "rule"
 } else := "move the default backend to rules with a host, and list each in spec.tls"
 
-is_name(text) if {
-	count(text) <= 240 # with "wildcard-" and "-tls" the name of a Secret
-	regex.match(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`, text)
-}
+# quoted is a name as YAML takes it: a star would be an alias.
+quoted(name) := sprintf("%q", [name]) if {
+	startswith(name, "*")
+} else := name

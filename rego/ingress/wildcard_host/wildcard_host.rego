@@ -36,22 +36,16 @@ deny contains {"msg": msg, "field": host.field, "fix": fix} if {
 
 solver if acme.sends_solver(input.request, input.parameters.acmeSolvers)
 
-message(host) := sprintf("host %.253q claims every name that it matches, now and later", [host.host]) if host.host != ""
-
-message(host) := "a rule without host claims every name" if {
-	host.host == ""
+message(host) := sprintf("host %.253q claims every name that it matches, now and later", [host.host]) if {
+	host.host != ""
+} else := "a rule without host claims every name" if {
 	host.via == "rule"
-}
-
-message(host) := "server-alias claims every name" if {
-	host.host == ""
+} else := "server-alias claims every name" if {
 	host.via == "alias"
-}
+} else := "an Ingress without rules claims every name"
 
-message(host) := "an Ingress without rules claims every name" if host.via == "defaultBackend"
-
-remedy(host) := "name each host in a rule of its own, such as host: shop.example.com" if host.via == "rule"
-
-remedy(host) := "name each host, such as nginx.ingress.kubernetes.io/server-alias: shop.example.com" if host.via == "alias"
-
-remedy(host) := "add to spec.rules: {host: shop.example.com, http: …} for each host" if host.via == "defaultBackend"
+remedy(host) := "name each host in a rule of its own, such as host: shop.example.com" if {
+	host.via == "rule"
+} else := "name each host, such as nginx.ingress.kubernetes.io/server-alias: shop.example.com" if {
+	host.via == "alias"
+} else := "add to spec.rules: {host: shop.example.com, http: …} for each host"

@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	kinds "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// references is what a rule reads, as its resolved names show.
+type references struct {
+	namespace   bool              // input.namespace
+	annotations []string          // whose change the rule judges
+	asked       []kinds.GroupKind // that facts look up in the state
+}
+
+var libRef = ast.MustParseRef("data.sluice.lib")
+
+// references walks the rule after names are resolved, and the libs that it reaches. The errors are what a
+// rule or a lib must not read.
+func (r *Rule) references(modules map[string]*ast.Module) (references, []error) {
+	var found references
+	var errs []error
+	for file, module := range modules {
+		errs = append(errs, r.checkRefs(module, file == ruleFile)...)
+	}
+	for _, module := range reached(modules) {
+		found.annotations = append(found.annotations, annotationNames(module)...)
+		asked, faults := r.questions(module)
+		found.asked, errs = append(found.asked, asked...), append(errs, faults...)
+		ast.WalkRefs(module, func(ref ast.Ref) bool {
+			found.namespace = found.namespace || ref.HasPrefix(ast.InputRootRef) && refKey(ref, 1) == "namespace"
+			return false
+		})
+	}
+	slices.Sort(found.annotations)
+	found.annotations = slices.Compact(found.annotations)
+	return found, errs
+}
+
+// reached are the rule's module and the libs that it refers to, directly or not.
+func reached(modules map[string]*ast.Module) []*ast.Module {
+	out := []*ast.Module{modules[ruleFile]}
+	seen := map[string]bool{ruleFile: true}
+	for i := 0; i < len(out); i++ {
+		ast.WalkRefs(out[i], func(ref ast.Ref) bool {
+			for file, lib := range modules {
+				if !seen[file] && ref.HasPrefix(lib.Package.Path) {
+					seen[file] = true
+					out = append(out, lib)
+				}
+			}
+			return false
+		})
+	}
+	return out
+}
+
+func (r *Rule) checkRefs(module *ast.Module, isRule bool) []error {
+	var errs []error
+	own := r.module.Package.Path
+	ast.WalkRefs(module, func(ref ast.Ref) bool {
+		switch {
+		case ref.HasPrefix(ast.InputRootRef):
+			if err := checkInput(ref, isRule); err != nil {
+				errs = append(errs, err)
+			}
+		case isRule && ref.HasPrefix(ast.DefaultRootRef) && !ref.HasPrefix(own) && !ref.HasPrefix(libRef):
+			errs = append(errs, fault(ref[0].Location, "%s: a rule may read its own package and data.sluice.lib only; ask for other objects with sluice.state", ref))
+		}
+		return false
+	})
+	return errs
+}
+
+func refKey(ref ast.Ref, i int) string {
+	if len(ref) <= i {
+		return ""
+	}
+	key, _ := ref[i].Value.(ast.String)
+	return string(key)
+}
+
+// checkInput keeps parameters, which are bound to each policy when it is compiled, visible to the
+// compiler: they must be named.
+func checkInput(ref ast.Ref, isRule bool) error {
+	switch key := refKey(ref, 1); {
+	case !isRule:
+		return fault(ref[0].Location, "%s: a lib has no input, pass what it needs as an argument", ref)
+	case key == "request" || key == "namespace" || key == "parameters":
+		return nil
+	}
+	return fault(ref[0].Location, "%s: read input.request, input.namespace or input.parameters by name", ref)
+}
+
+// annotationNames are the string literals that can be names of annotations, and the annotations that the
+// called facts read.
+func annotationNames(module *ast.Module) []string {
+	var names []string
+	ast.WalkTerms(module, func(term *ast.Term) bool {
+		if s, ok := term.Value.(ast.String); ok && strings.Contains(string(s), "/") && len(validation.IsQualifiedName(string(s))) == 0 {
+			names = append(names, string(s))
+		}
+		return false
+	})
+	walkCalls(module, func(operator string, _ []*ast.Term, _ *ast.Location) {
+		for _, f := range factFunctions() {
+			if operator == f.name {
+				names = append(names, f.reads...)
+			}
+		}
+	})
+	return names
+}
+
+// questions are the kinds that a module's calls ask the state about. Those of sluice.state have to be written
+// out and stand in the rule's METADATA, because only such kinds are watched.
+func (r *Rule) questions(module *ast.Module) ([]kinds.GroupKind, []error) {
+	var asked []kinds.GroupKind
+	var errs []error
+	walkCalls(module, func(operator string, args []*ast.Term, at *ast.Location) {
+		for _, f := range factFunctions() {
+			if operator == f.name && f.asks != (kinds.GroupKind{}) {
+				asked = append(asked, f.asks)
+			}
+		}
+		if !strings.HasPrefix(operator, "sluice.state.") || len(args) == 0 {
+			return
+		}
+		literal, ok := args[0].Value.(ast.String)
+		kind, err := ParseGroupKind(string(literal))
+		switch {
+		case !ok:
+			errs = append(errs, fault(at, "%s: write the kind as a string, such as \"Service\"", operator))
+		case err != nil:
+			errs = append(errs, fault(at, "%s: %v", operator, err))
+		case !slices.Contains(r.State, kind):
+			errs = append(errs, fault(at, "%s: name %s under custom.state in the rule's METADATA, so that it is watched", operator, string(literal)))
+		}
+	})
+	return asked, errs
+}
+
+// walkCalls visits every call of a built-in function or rule, in expressions and inside of terms.
+func walkCalls(module *ast.Module, visit func(operator string, args []*ast.Term, at *ast.Location)) {
+	visitor := ast.NewGenericVisitor(func(x any) bool {
+		switch x := x.(type) {
+		case *ast.Expr:
+			if terms, ok := x.Terms.([]*ast.Term); ok && len(terms) > 0 {
+				visit(fmt.Sprint(terms[0].Value), terms[1:], x.Location)
+			}
+		case *ast.Term:
+			if call, ok := x.Value.(ast.Call); ok && len(call) > 0 {
+				visit(fmt.Sprint(call[0].Value), call[1:], x.Location)
+			}
+		}
+		return false
+	})
+	visitor.Walk(module)
+}
+
+func sortedKinds(all []kinds.GroupKind) []kinds.GroupKind {
+	slices.SortFunc(all, func(a, b kinds.GroupKind) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind))
+	})
+	return slices.Compact(all)
+}
