@@ -83,7 +83,7 @@ func Compile(policies []Policy, budget Budget) (*Program, error) {
 // Policies are the program's policies, in the order in which Compile got them.
 func (p *Program) Policies() []Policy { return p.policies }
 
-// Parameters checks parameters against the rule's schema and fills in defaults. The error names the
+// CompleteParameters checks parameters against the rule's schema and fills in defaults. The error names the
 // path of each value that is refused.
 func (r *Rule) CompleteParameters(given map[string]any) (map[string]any, error) {
 	checker, err := newParameters(r)

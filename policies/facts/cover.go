@@ -31,14 +31,14 @@ func (v Verdict) String() string {
 // a few keys, so a search that gives up has taken a few milliseconds.
 const coverSteps = 5000
 
-// Subset reports whether every object that a selects is selected by b. It is
+// Subset reports whether every object that s selects is selected by b. It is
 // exact. Both must be of one domain.
-func (a Selector) Subset(b Selector) bool {
-	if a.MatchesNothing() {
+func (s Selector) Subset(b Selector) bool {
+	if s.MatchesNothing() {
 		return true
 	}
 	for _, c := range b.constraints {
-		if !a.admits(c.key).subset(c.admits) {
+		if !s.admits(c.key).subset(c.admits) {
 			return false
 		}
 	}
@@ -47,82 +47,82 @@ func (a Selector) Subset(b Selector) bool {
 
 // Overlap reports whether some labels that could exist satisfy both. It is
 // exact. Both must be of one domain.
-func (a Selector) Overlap(b Selector) bool {
-	if a.MatchesNothing() || b.MatchesNothing() {
+func (s Selector) Overlap(b Selector) bool {
+	if s.MatchesNothing() || b.MatchesNothing() {
 		return false
 	}
 	for _, c := range b.constraints {
-		if !a.admits(c.key).overlaps(c.admits) {
+		if !s.admits(c.key).overlaps(c.admits) {
 			return false
 		}
 	}
 	return true
 }
 
-// And selects what both a and b select.
-func (a Selector) And(b Selector) Selector {
+// And selects what both s and b select.
+func (s Selector) And(b Selector) Selector {
 	for _, c := range b.constraints {
-		a = a.with(c.key, a.admits(c.key).and(c.admits))
+		s = s.with(c.key, s.admits(c.key).and(c.admits))
 	}
-	return a
+	return s
 }
 
-// without returns disjoint selectors that together select what a selects and b
+// without returns disjoint selectors that together select what s selects and b
 // does not; at most one per key of b.
-func (a Selector) without(b Selector) []Selector {
-	if !a.Overlap(b) {
-		return []Selector{a}
+func (s Selector) without(b Selector) []Selector {
+	if !s.Overlap(b) {
+		return []Selector{s}
 	}
 	var pieces []Selector
 	for _, c := range b.constraints {
-		have := a.admits(c.key)
+		have := s.admits(c.key)
 		if outside := have.and(c.admits.not()); !outside.isEmpty() {
-			pieces = append(pieces, a.with(c.key, outside))
-			a = a.with(c.key, have.and(c.admits))
+			pieces = append(pieces, s.with(c.key, outside))
+			s = s.with(c.key, have.and(c.admits))
 		}
 	}
 	return pieces
 }
 
-// CoveredBy reports whether every object that a selects is selected by at least
+// CoveredBy reports whether every object that s selects is selected by at least
 // one of bs. With No, the labels are an example that none of bs selects. A
 // search that would take too long ends with Unknown. All must be of one domain.
-func (a Selector) CoveredBy(bs []Selector) (Verdict, map[string]string) {
-	if a.MatchesNothing() {
+func (s Selector) CoveredBy(bs []Selector) (Verdict, map[string]string) {
+	if s.MatchesNothing() {
 		return Yes, nil
 	}
 	near := make([]Selector, 0, len(bs))
 	for _, b := range bs {
-		if a.Subset(b) {
+		if s.Subset(b) {
 			return Yes, nil
 		}
-		if a.Overlap(b) {
+		if s.Overlap(b) {
 			near = append(near, b)
 		}
 	}
 	steps := coverSteps
-	verdict, left := a.subtractAll(near, &steps)
+	verdict, left := s.subtractAll(near, &steps)
 	if verdict != No {
 		return verdict, nil
 	}
 	return No, left.Witness()
 }
 
-// subtractAll searches what a selects for something that none of bs selects.
+// subtractAll searches what s selects for something that none of bs selects.
 // It goes depth first, so that an answer of No is usually found on the first
 // way down.
-func (a Selector) subtractAll(bs []Selector, steps *int) (Verdict, Selector) {
-	for len(bs) > 0 && !a.Overlap(bs[0]) {
+func (s Selector) subtractAll(bs []Selector, steps *int) (Verdict, Selector) {
+	for len(bs) > 0 && !s.Overlap(bs[0]) {
 		bs = bs[1:]
 		*steps--
 	}
 	if len(bs) == 0 {
-		return No, a
+		return No, s
 	}
 	if *steps--; *steps < 0 {
 		return Unknown, Selector{}
 	}
-	for _, piece := range a.without(bs[0]) {
+	for _, piece := range s.without(bs[0]) {
 		if verdict, left := piece.subtractAll(bs[1:], steps); verdict != Yes {
 			return verdict, left
 		}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -29,7 +30,6 @@ type plan struct {
 	rounds int
 	each   time.Duration // one measurement
 	warmUp time.Duration
-	format string
 }
 
 func run(ctx context.Context, args []string) error {
@@ -51,12 +51,12 @@ func run(ctx context.Context, args []string) error {
 }
 
 // compare starts both servers and prints the table.
-func compare(ctx context.Context, p plan) error {
+func compare(ctx context.Context, p plan) (err error) {
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
 		return fmt.Errorf("temporary folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	servers, err := startServers(ctx, dir)
 	if err != nil {
 		return err
