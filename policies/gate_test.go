@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -444,4 +447,44 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("%s: an exempt namespace got %v", name, objects)
 		}
 	}
+}
+
+// One gate answers many requests at once, whatever set of policies each of them needs.
+func TestConcurrentReviews(t *testing.T) {
+	bodies := map[string]string{}
+	var specs []v1alpha1.GatePolicy
+	for i := range 6 {
+		name := fmt.Sprintf("p%d", i)
+		bodies[name] = fmt.Sprintf(`deny contains sprintf("%s says %%s", [input.request.namespace]) if input.request.object.spec.type == "NodePort"`, name)
+		specs = append(specs, gatePolicy(name, func(s *v1alpha1.GatePolicySpec) { s.Match.Namespaces = []string{fmt.Sprintf("*%d*", i)} }))
+	}
+	g := newGate(t, bodies, policies.Options{}, specs...)
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for n := range 64 {
+				set := (n + worker*7) % 64 // a bit for each policy
+				namespace := "ns"
+				var want []string
+				for i := range 6 {
+					if set>>i&1 == 1 {
+						namespace += strconv.Itoa(i)
+						want = append(want, fmt.Sprintf("p%d", i))
+					}
+				}
+				d := g.Review(context.Background(), create(t, strings.Replace(nodePort, "shop", namespace, 1)))
+				var got []string
+				for _, f := range d.Findings {
+					if f.Message != f.Policy+" says "+namespace {
+						t.Errorf("%s: %+v", namespace, f)
+					}
+					got = append(got, f.Policy)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s: got %v", namespace, got)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
