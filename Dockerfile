@@ -1,7 +1,8 @@
 # docker build --build-arg VERSION=$(git describe --tags --always) --tag registry.example.com/sluice:dev .
 #
-# BASE may be scratch: the program is static and finds all it needs in its pod.
-ARG BASE=gcr.io/distroless/static-debian13:nonroot
+# The program is static and finds all it needs in its pod, so that it needs no base; BASE may name one, such as a
+# distroless static image.
+ARG BASE=scratch
 
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
