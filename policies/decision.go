@@ -86,6 +86,14 @@ func (d Decision) withEffect(wanted func(Effect) bool) []Finding {
 
 func sortFindings(findings []Finding) {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Policy, b.Policy), natural.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.Policy, b.Policy), compareFields(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
+}
+
+// compareFields sorts spec.rules[9] before spec.rules[10], and what is about the whole object last.
+func compareFields(a, b string) int {
+	if (a == "") != (b == "") {
+		return len(b) - len(a)
+	}
+	return natural.Compare(a, b)
 }

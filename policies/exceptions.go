@@ -59,6 +59,9 @@ func newException(source *v1alpha1.GateException) (exception, error) {
 	if spec.Expires.IsZero() {
 		errs = append(errs, errors.New("spec.expires: missing: no exception is for ever"))
 	}
+	if m := spec.Match; len(m.Names) == 0 && len(m.Namespaces) == 0 && m.NamespaceSelector == nil && m.ObjectSelector == nil {
+		errs = append(errs, errors.New("spec.match: name the excused objects by names, namespaces, namespaceSelector or objectSelector"))
+	}
 	for i, text := range spec.Match.Kinds {
 		kind, err := engine.ParseGroupKind(text)
 		if err != nil {

@@ -238,14 +238,15 @@ func (p *policy) effect() Effect {
 	return EffectDeny
 }
 
-// finding applies the ratchet: an update that changes nothing that the rule judges is never refused.
+// finding applies the ratchet: an update of an object that the policy judged before, and that changes nothing
+// that the rule judges, is never refused, not even if the rule can't be evaluated.
 func (p *policy) finding(r Request, effect Effect, from engine.Finding) Finding {
 	f := Finding{Policy: p.name, Rule: p.rule.ID, Severity: p.rule.Severity, Effect: effect,
 		Message: from.Message, Field: from.Field, Fix: from.Fix}
 	if p.message != "" {
 		f.Message += " (" + p.message + ")"
 	}
-	if effect == EffectDeny && r.Operation == engine.Update && p.rule.Unchanged(r.Object, r.OldObject) {
+	if effect == EffectDeny && r.Operation == engine.Update && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject) {
 		f.Effect, f.Ratcheted = EffectWarn, true
 	}
 	return f

@@ -32,6 +32,7 @@ func rule(name, body string) string {
 #   severity: high
 #   kinds: [Service]
 #   state: [Service]
+#   judges: [spec, metadata.annotations]
 package sluice.test.` + name + "\n\n" + body
 }
 
@@ -119,9 +120,9 @@ func TestZeroDecisionDenies(t *testing.T) {
 
 func TestActions(t *testing.T) {
 	bodies := map[string]string{"nodeport": denyNodePort + "\nwarn contains \"look\" if input.request.object.spec.type == \"NodePort\""}
-	for action, want := range map[v1alpha1.Action][2]policies.Effect{
-		"":                   {policies.EffectWarn, policies.EffectDeny},
-		v1alpha1.ActionDeny:  {policies.EffectWarn, policies.EffectDeny},
+	for action, want := range map[v1alpha1.Action][2]policies.Effect{ // of deny, which names a field, and of warn
+		"":                   {policies.EffectDeny, policies.EffectWarn},
+		v1alpha1.ActionDeny:  {policies.EffectDeny, policies.EffectWarn},
 		v1alpha1.ActionWarn:  {policies.EffectWarn, policies.EffectWarn},
 		v1alpha1.ActionAudit: {policies.EffectAudit, policies.EffectAudit},
 	} {
@@ -130,7 +131,7 @@ func TestActions(t *testing.T) {
 		if len(d.Findings) != 2 || d.Findings[0].Effect != want[0] || d.Findings[1].Effect != want[1] {
 			t.Errorf("action %q: %+v", action, d.Findings)
 		}
-		if d.Allowed() == (want[1] == policies.EffectDeny) {
+		if d.Allowed() == (want[0] == policies.EffectDeny) {
 			t.Errorf("action %q: allowed is %t", action, d.Allowed())
 		}
 	}
@@ -258,6 +259,45 @@ func TestRatchet(t *testing.T) {
 	}
 }
 
+// A label that brings an old object under a policy is no way around it.
+func TestRatchetOfSelectedObjects(t *testing.T) {
+	g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{}, gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+		s.Match.ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"env": "prod"}}
+	}))
+	prod, other := service(`,"labels":{"env":"prod"}`, `{"type":"NodePort"}`), service(`,"labels":{"env":"prod","a":"b"}`, `{"type":"NodePort"}`)
+	if d := g.Review(context.Background(), update(t, prod, nodePort)); d.Allowed() {
+		t.Errorf("labelled: %+v", d)
+	}
+	if d := g.Review(context.Background(), update(t, other, prod)); !d.Allowed() || len(d.Warnings()) != 1 {
+		t.Errorf("labelled before: %+v", d)
+	}
+}
+
+// A patch policy that fails takes nothing from the others, and denies only if that is its action.
+func TestFailingPatches(t *testing.T) {
+	bodies := map[string]string{
+		"good":   `patch contains {"op": "add", "path": "/spec/externalName", "value": "x"} if not input.request.object.spec.externalName`,
+		"broken": `patch contains {"op": "add", "path": "/spec/clusterIP", "value": to_number("abc")} if input.request.object.spec`,
+		"halves": `patch contains op if {
+			some op in [{"op": "add", "path": "/spec/a", "value": 1}, {"op": "remove", "path": "/spec/nothing"}]
+			input.request.object.spec
+		}`,
+	}
+	for action, allowed := range map[v1alpha1.Action]bool{v1alpha1.ActionDeny: false, v1alpha1.ActionWarn: true, v1alpha1.ActionAudit: true} {
+		for _, failing := range []string{"broken", "halves"} {
+			g := newGate(t, bodies, policies.Options{}, gatePolicy("good", nil),
+				gatePolicy(failing, func(s *v1alpha1.GatePolicySpec) { s.Action = action }))
+			d := g.Mutate(context.Background(), create(t, nodePort))
+			if failing == "halves" && action != v1alpha1.ActionDeny {
+				continue // it only reports what it would do
+			}
+			if d.Allowed() != allowed || len(d.Findings) != 1 || !d.Findings[0].Failed || len(d.Patches) != 1 || d.Patches[0].Policy != "good" {
+				t.Errorf("%s %s: %+v", failing, action, d)
+			}
+		}
+	}
+}
+
 func TestPatches(t *testing.T) {
 	annotate := func(key, value string) string {
 		return fmt.Sprintf(`patch contains {"op": "add", "path": "/metadata/annotations/example.com~1%s", "value": %q} if not input.request.object.metadata.annotations["example.com/%s"]`, key, value, key)
@@ -299,7 +339,7 @@ func TestPatches(t *testing.T) {
 				}
 				return
 			}
-			if d.Allowed() || len(d.Patches) > 0 || len(d.Findings) != 1 || !strings.Contains(d.Findings[0].Message, c.want) {
+			if d.Allowed() || len(d.Findings) != 1 || !strings.Contains(d.Findings[0].Message, c.want) {
 				t.Errorf("got  %+v\nwant %s", d, c.want)
 			}
 		})

@@ -126,6 +126,12 @@ func (m matcher) matchesLabels(r Request) bool {
 		r.OldObject.Exists() && m.objectSelector.Matches(objectLabels(r.OldObject))
 }
 
+// matchedBefore tells whether the old object of an update was the policy's business too: a label that brings it
+// under the policy is a change.
+func (m matcher) matchedBefore(r Request) bool {
+	return m.objectSelector == nil || m.objectSelector.Matches(objectLabels(r.OldObject))
+}
+
 func objectLabels(object engine.Document) labels.Set {
 	return object.Get("metadata", "labels").StringMap()
 }

@@ -31,12 +31,18 @@ func (g *Gate) Mutate(ctx context.Context, r Request) Decision {
 	active := slices.DeleteFunc(candidates, func(i int) bool {
 		return r.Operation == engine.Update && g.policies[i].rule.Unchanged(r.Object, r.OldObject)
 	})
-	if len(active) > 0 {
-		m := &mutation{gate: g, original: r, object: r.Object, owners: map[string]Patch{}, patched: map[int]bool{}, findings: findings}
+	for len(active) > 0 {
+		m := &mutation{gate: g, original: r, object: r.Object, owners: map[string]Patch{}, patched: map[int]bool{}}
 		for m.round(ctx, namespace, active) {
 			continue
 		}
-		d.Patches, findings = m.patches, m.findings
+		if m.err == nil {
+			d.Patches, findings = m.patches, append(findings, m.findings...)
+			break
+		}
+		// One bad policy does not stop the others: they start anew without it.
+		findings = append(findings, g.policies[m.failed].failure(r, m.err))
+		active = slices.DeleteFunc(active, func(i int) bool { return i == m.failed })
 	}
 	g.excuse(ctx, r, namespace, findings)
 	sortFindings(findings)
@@ -53,6 +59,8 @@ type mutation struct {
 	owners   map[string]Patch // by path: who set it
 	patched  map[int]bool     // policies that patched in an earlier round
 	findings []Finding
+	failed   int   // the policy because of which the work ended
+	err      error // why
 }
 
 // round evaluates all policies on the object as patched so far, and tells whether another round is needed.
@@ -66,7 +74,7 @@ func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active
 		p := &m.gate.policies[outcome.Policy]
 		switch {
 		case outcome.Err != nil:
-			m.fail(p, outcome.Err)
+			m.failed, m.err = outcome.Policy, outcome.Err
 			return false
 		case p.action != v1alpha1.ActionDeny:
 			if first {
@@ -79,7 +87,7 @@ func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active
 			err = errors.New("the patch is not idempotent: applied to its own result it changes the object again")
 		}
 		if err != nil {
-			m.fail(p, err)
+			m.failed, m.err = outcome.Policy, err
 			return false
 		}
 		if did {
@@ -90,11 +98,6 @@ func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active
 		m.patched[i] = true
 	}
 	return len(changed) > 0
-}
-
-func (m *mutation) fail(p *policy, err error) {
-	m.patches = nil
-	m.findings = append(m.findings, p.failure(m.original, err))
 }
 
 // report says what a policy with action Warn or Audit would do.

@@ -124,6 +124,7 @@ const labelling = `# METADATA
 # custom:
 #   severity: low
 #   kinds: [networking.k8s.io/Ingress]
+#   judges: [spec]
 package sluice.test.labelled
 
 patch contains {"op": "add", "path": "/metadata/labels/gate", "value": "yes"} if {

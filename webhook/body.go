@@ -52,6 +52,14 @@ func tooLarge() *rejection {
 	return reject(http.StatusRequestEntityTooLarge, "too_large", "the AdmissionReview is larger than %d MiB", maxBody>>20)
 }
 
+// bodySize is what a body can take: all of the limit if nobody says how long it is.
+func bodySize(r *http.Request) int64 {
+	if r.ContentLength < 0 {
+		return maxBody
+	}
+	return r.ContentLength
+}
+
 // readWithin is readBody that gives up a body that trickles in when the context ends. Setting a read
 // deadline beforehand would do the same, but costs HTTP/2 a detour through the connection's own goroutine.
 func readWithin(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, *rejection) {

@@ -128,20 +128,22 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 	if current == nil {
 		return out, reject(http.StatusServiceUnavailable, "not_ready", "no policies have been compiled yet")
 	}
-	if !e.limiter.enter() {
+	size := bodySize(r)
+	if !e.limiter.enter(size) {
 		return out, reject(http.StatusTooManyRequests, "queue_full", "too many reviews are waiting")
 	}
-	defer e.limiter.leave()
+	defer e.limiter.leave(size)
 	ctx, cancel := context.WithDeadline(r.Context(), start.Add(reviewTime(callTimeout(r.URL.RawQuery))))
 	defer cancel()
 	body, rejected := readWithin(ctx, w, r)
 	if rejected != nil {
 		return out, rejected
 	}
-	if !e.limiter.acquire(ctx) {
+	judged := int64(len(body))
+	if !e.limiter.acquire(ctx, judged) {
 		return out, reject(http.StatusTooManyRequests, "queue_timeout", "the review waited too long to be judged")
 	}
-	defer e.limiter.release()
+	defer e.limiter.release(judged)
 	e.limiter.run(func() { out, rejected = e.answer(ctx, out, current, body) })
 	return out, rejected
 }

@@ -4,62 +4,89 @@ import (
 	"context"
 	"runtime"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // limiter bounds the reviews that are judged at the same time (slots), and those that are being read or
-// wait for a slot (the places beyond the slots). Memory is bounded by places × the body limit plus
-// slots × what a review takes.
+// wait for a slot (the places beyond the slots). Their sizes are bounded besides: a review takes some
+// hundred times its size in memory while it is judged, so that large ones go one by one.
 type limiter struct {
 	places chan struct{}
 	slots  chan struct{}
-	tasks  chan task // received by idle workers
+	bodies *semaphore.Weighted // bytes that are held
+	judged *semaphore.Weighted // bytes that are judged
+	tasks  chan task           // received by idle workers
 }
+
+// Limits on the bytes of all reviews together. What is larger than maxJudged counts as maxJudged.
+const (
+	maxBodies = 64 << 20
+	maxJudged = 1 << 20
+)
 
 // defaultConcurrency is for rules that compute: more at once only makes each slower. Some may wait for
 // the API server (a live GET of a namespace), hence a few per processor.
 func defaultConcurrency() int { return max(16, 4*runtime.GOMAXPROCS(0)) }
 
 func newLimiter(concurrency, waiting int) *limiter {
-	return &limiter{places: make(chan struct{}, concurrency+waiting), slots: make(chan struct{}, concurrency), tasks: make(chan task)}
+	return &limiter{places: make(chan struct{}, concurrency+waiting), slots: make(chan struct{}, concurrency), tasks: make(chan task),
+		bodies: semaphore.NewWeighted(maxBodies), judged: semaphore.NewWeighted(maxJudged)}
 }
 
-// enter takes a place, or tells that there is none. Who entered has to leave.
-func (l *limiter) enter() bool {
+// enter takes a place for a review of that size, or tells that there is none. Who entered has to leave.
+func (l *limiter) enter(size int64) bool {
+	if !l.bodies.TryAcquire(size) {
+		return false
+	}
 	select {
 	case l.places <- struct{}{}:
 		return true
 	default:
+		l.bodies.Release(size)
 		return false
 	}
 }
 
-func (l *limiter) leave() { <-l.places }
+func (l *limiter) leave(size int64) {
+	<-l.places
+	l.bodies.Release(size)
+}
 
-// acquire takes a slot. It waits no longer than half of the time until the context's deadline: a review
-// that starts later than that is unlikely to finish. Who acquired has to release.
-func (l *limiter) acquire(ctx context.Context) bool {
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	default:
+// acquire takes a slot for a review of that size. It waits no longer than half of the time until the
+// context's deadline: a review that starts later than that is unlikely to finish. Who acquired has to release.
+func (l *limiter) acquire(ctx context.Context, size int64) bool {
+	size = min(size, maxJudged)
+	if l.judged.TryAcquire(size) {
+		select {
+		case l.slots <- struct{}{}:
+			return true
+		default:
+			l.judged.Release(size)
+		}
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(defaultTimeout)
 	}
-	patience := time.NewTimer(time.Until(deadline) / 2)
-	defer patience.Stop()
+	ctx, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	defer cancel()
 	select {
 	case l.slots <- struct{}{}:
-		return true
-	case <-patience.C:
-		return false
 	case <-ctx.Done():
 		return false
 	}
+	if l.judged.Acquire(ctx, size) != nil {
+		<-l.slots
+		return false
+	}
+	return true
 }
 
-func (l *limiter) release() { <-l.slots }
+func (l *limiter) release(size int64) {
+	l.judged.Release(min(size, maxJudged))
+	<-l.slots
+}
 
 // task is work for a worker, which says when it is done: nil, or what it panicked with.
 type task struct {
@@ -72,7 +99,7 @@ const workerIdle = 30 * time.Second
 
 // run does what a slot was acquired for on a worker and waits for it. Workers keep their stacks: evaluation
 // recurses deeply, and a server's goroutine is new for each request; growing its stack step by step took
-// a third of the time of a review. There are never more workers than slots. A panic is the caller's.
+// a third of the time of a review. There are about as many workers as slots. A panic is the caller's.
 func (l *limiter) run(do func()) {
 	t := task{do, make(chan any, 1)}
 	select {

@@ -76,17 +76,39 @@ func TestConcurrencyIsBounded(t *testing.T) {
 func TestCanceledReviewLeaves(t *testing.T) {
 	l := newLimiter(1, 0)
 	ctx, cancel := context.WithCancel(t.Context())
-	if !l.enter() || !l.acquire(ctx) || l.enter() {
+	if !l.enter(1) || !l.acquire(ctx, 1) || l.enter(1) {
 		t.Fatal("one place is not one place")
 	}
 	cancel()
-	if l.acquire(ctx) {
+	if l.acquire(ctx, 1) {
 		t.Error("acquired a slot that is taken")
 	}
-	l.release()
-	l.leave()
-	if !l.enter() || !l.acquire(t.Context()) {
+	l.release(1)
+	l.leave(1)
+	if !l.enter(1) || !l.acquire(t.Context(), 1) {
 		t.Error("the place is not free")
+	}
+}
+
+// Large reviews are judged one by one, and held only as far as memory goes; small ones go on beside them.
+func TestLargeReviewsAreBounded(t *testing.T) {
+	l := newLimiter(16, 64)
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if !l.acquire(t.Context(), maxBody) || l.acquire(soon, 1000) {
+		t.Error("something was judged beside a review of the largest size")
+	}
+	l.release(maxBody)
+	if !l.acquire(t.Context(), maxJudged/2) || !l.acquire(t.Context(), 1000) {
+		t.Error("a small review was not judged beside one of half the size")
+	}
+	for held := int64(0); held+maxBody <= maxBodies; held += maxBody {
+		if !l.enter(maxBody) {
+			t.Fatalf("refused after %d bytes", held)
+		}
+	}
+	if l.enter(maxBody) || !l.enter(1000) {
+		t.Error("the bound on what is held is not where it is")
 	}
 }
 

@@ -50,13 +50,13 @@ The last line says how many passed and failed. Exit code 1 means that some faile
 // tally counts tests.
 type tally struct{ passed, failed, skipped, broken int }
 
-// line is the last line.
-func (t tally) line() string {
-	line := fmt.Sprintf("%d passed, %d failed", t.passed, t.failed)
+// lines are the last lines: scripts read the very last.
+func (t tally) lines() string {
+	lines := fmt.Sprintf("%d passed, %d failed", t.passed, t.failed)
 	if t.skipped > 0 {
-		line += fmt.Sprintf(", %d skipped", t.skipped)
+		lines = fmt.Sprintf("%d skipped\n%s", t.skipped, lines)
 	}
-	return line
+	return lines
 }
 
 func (f *testFlags) run(command *cobra.Command, args []string) error {
@@ -72,7 +72,7 @@ func (f *testFlags) run(command *cobra.Command, args []string) error {
 			return unjudged(err)
 		}
 	}
-	if _, err := fmt.Fprintln(stdout, t.line()); err != nil {
+	if _, err := fmt.Fprintln(stdout, t.lines()); err != nil {
 		return unjudged(err)
 	}
 	switch {

@@ -22,6 +22,7 @@ func set(t *testing.T, rego string) *profile.Set {
 # custom:
 #   severity: high
 #   kinds: [Service]
+#   judges: [spec]
 package sluice.own
 
 ` + rego

@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"math/big"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,11 +14,11 @@ import (
 // Limits on what one call of a built-in function may write. A step budget can't see them: one call of
 // concat or sprintf is one step, however much it writes.
 const (
-	maxText       = 1 << 20 // bytes of a string
-	maxItems      = 100_000 // items of an array or range
-	maxDigits     = 400     // of a number
-	maxResultSize = 4 << 20 // bytes of a result written out
-	maxGlobStars  = 8       // a glob backtracks at each star
+	maxText       = 256 << 10 // bytes of a string
+	maxItems      = 100_000   // items of an array or range
+	maxDigits     = 400       // of a number
+	maxResultSize = 4 << 20   // bytes of a result written out
+	maxGlobStars  = 8         // a glob backtracks at each star
 )
 
 // boundedPrefix marks the calls that are made through a check of their operands.
@@ -25,7 +27,15 @@ const boundedPrefix = "sluice.bounded."
 // operandCheck refuses operands whose result could be too large.
 type operandCheck func(args []*ast.Term) error
 
-// operandChecks are the built-in functions whose result can be larger than what they are given.
+// workingBuiltins work through all of their operands, but can't write more than they are given: they are
+// charged for it, and not checked.
+const workingBuiltins = `array.reverse base64.decode base64url.decode contains crypto.md5 crypto.sha1 crypto.sha256 graph.reachable
+	hex.decode indexof indexof_n intersection json.filter json.patch json.remove json.unmarshal lower max min
+	net.cidr_merge object.filter object.remove object.subset object.union object.union_n or and sort split
+	strings.any_prefix_match strings.any_suffix_match strings.count strings.reverse trim trim_left trim_right
+	trim_space union upper urlquery.decode`
+
+// operandChecks are the built-in functions whose work or result grows with what they are given.
 func operandChecks() map[string]operandCheck {
 	numbers := func(args []*ast.Term) error { return checkNumbers(args) }
 	written := func(args []*ast.Term) error { return checkWritten(args...) }
@@ -38,6 +48,13 @@ func operandChecks() map[string]operandCheck {
 		"numbers.range": checkRange, "numbers.range_step": checkRange,
 		"glob.match": checkGlob, "units.parse": written, "units.parse_bytes": written,
 	}
+	for _, name := range strings.Fields(workingBuiltins) {
+		checks[name] = func([]*ast.Term) error { return nil }
+	}
+	for _, name := range []string{"regex.match", "regex.split", "regex.find_n", "regex.find_all_string_submatch_n"} {
+		checks[name] = checkRegex
+	}
+	checks["net.cidr_contains_matches"] = checkPairs
 	for _, name := range []string{"mul", "div", "rem", "product", "plus", "minus", "sum", "ceil", "floor", "round",
 		"abs", "format_int", "to_number", "bits.and", "bits.or", "bits.xor", "bits.negate"} {
 		checks[name] = numbers
@@ -54,6 +71,9 @@ func boundedBuiltins() map[string]*topdown.Builtin {
 		out[boundedPrefix+name] = &topdown.Builtin{
 			Decl: ast.BuiltinMap[name],
 			Func: func(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
+				if watch, ok := bctx.Cancel.(*meter); ok {
+					watch.charge(work(args))
+				}
 				if err := check(args); err != nil {
 					return &topdown.Error{Code: topdown.BuiltinErr, Message: fmt.Sprintf("%s: %v", name, err), Location: bctx.Location}
 				}
@@ -62,6 +82,15 @@ func boundedBuiltins() map[string]*topdown.Builtin {
 		}
 	}
 	return out
+}
+
+// work is how many steps a call is worth: about one for 64 bytes of text or 16 items.
+func work(args []*ast.Term) int {
+	steps := 0
+	for _, arg := range args {
+		steps += textLen(arg)/64 + itemCount(arg)/16
+	}
+	return steps
 }
 
 // bindBounded makes every call of a function that needs a check go through it.
@@ -129,6 +158,8 @@ func itemCount(term *ast.Term) int {
 		return v.Len()
 	case ast.Set:
 		return v.Len()
+	case ast.Object:
+		return v.Len()
 	}
 	return 0
 }
@@ -190,7 +221,47 @@ func checkRegexReplace(args []*ast.Term) error {
 	s, value := textLen(args[0]), args[2].Value
 	text, _ := value.(ast.String)
 	each := len(text) + strings.Count(string(text), "$")*s
+	pattern, _ := args[1].Value.(ast.String)
+	if err := checkRegexOperands(string(pattern), s); err != nil {
+		return err
+	}
 	return checkSize((s + 1) * each / 4)
+}
+
+// Limits of regular expressions: matching takes time in the product of text and expression, within one call.
+const (
+	maxRegexText   = 16 << 10 // bytes
+	maxRegexRepeat = 100      // in {n}
+)
+
+var regexRepeat = regexp.MustCompile(`\{(\d+)`)
+
+func checkRegex(args []*ast.Term) error {
+	pattern, _ := args[0].Value.(ast.String)
+	return checkRegexOperands(string(pattern), textLen(args[1]))
+}
+
+func checkRegexOperands(pattern string, text int) error {
+	if text > maxRegexText || len(pattern) > maxRegexText {
+		return fmt.Errorf("a text of more than %d bytes", maxRegexText)
+	}
+	if !strings.Contains(pattern, "{") {
+		return nil
+	}
+	for _, repeat := range regexRepeat.FindAllStringSubmatch(pattern, -1) {
+		if len(repeat[1]) > 3 || len(repeat[1]) == 3 && repeat[1] > strconv.Itoa(maxRegexRepeat) {
+			return fmt.Errorf("the expression repeats {%s}, more than %d times", repeat[1], maxRegexRepeat)
+		}
+	}
+	return nil
+}
+
+// checkPairs bounds a comparison of everything with everything.
+func checkPairs(args []*ast.Term) error {
+	if a, b := max(1, itemCount(args[0])), max(1, itemCount(args[1])); a*b > maxItems/10 {
+		return fmt.Errorf("%d × %d comparisons are more than %d", a, b, maxItems/10)
+	}
+	return nil
 }
 
 func checkItems(args []*ast.Term) error {

@@ -39,18 +39,31 @@ func (m *meter) Cancel() { m.reason = context.Canceled }
 
 // Cancelled implements topdown.Cancel.
 func (m *meter) Cancelled() bool {
-	if m.reason != nil {
-		return true
-	}
-	m.steps++
+	m.charge(1)
+	return m.reason != nil
+}
+
+// charge counts steps. A call of a built-in function that works through its operands is charged by their size,
+// so that the clock is looked at as often as work is done.
+func (m *meter) charge(steps int) {
+	before := m.steps
+	m.steps += steps
 	switch {
+	case m.reason != nil:
 	case m.steps > m.limit:
 		m.reason = fmt.Errorf("stopped after %d steps: the rule loops over too much", m.limit)
-	case m.steps&255 != 0:
+	case before>>8 != m.steps>>8:
+		m.check()
+	}
+}
+
+// check looks at the clock and at the request.
+func (m *meter) check() {
+	switch {
+	case m.reason != nil:
 	case m.ctx.Err() != nil:
 		m.reason = fmt.Errorf("the request's deadline passed: %w", m.ctx.Err())
 	case time.Now().After(m.deadline):
 		m.reason = fmt.Errorf("stopped after its time was used up, at step %d", m.steps)
 	}
-	return m.reason != nil
 }

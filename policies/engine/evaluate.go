@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -40,13 +41,14 @@ type Outcome struct {
 	Err      error
 }
 
-// planKey names a set of policies (one bit or index list each) and the verbs asked of them.
+// planKey names a set of policies, by their indexes, and the verbs asked of them.
 type planKey string
 
 // plan is one query that asks several policies at once.
 type plan struct {
-	body  ast.Body
-	parts []planPart
+	active []int
+	body   ast.Body
+	parts  []planPart
 }
 
 type planPart struct {
@@ -54,8 +56,9 @@ type planPart struct {
 	verb   Verb
 }
 
-// maxPlans bounds the plans kept. Which policies match depends on the namespace and labels, so that there
-// are few sets in use; beyond the bound, policies are asked one by one.
+// maxPlans bounds the plans kept for several policies at once. Which policies match depends on the namespace
+// and labels, so that few sets are in use; beyond the bound some plan makes room. Plans of one policy are kept
+// beside them: there are as many as policies.
 const maxPlans = 512
 
 // Evaluate asks the active policies (indexes into Policies) for the given verbs. Outcomes come in the
@@ -68,13 +71,17 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 	}
 	input := in.term()
 	ctx = withState(ctx, in.State)
-	if together, err := p.plan(active, asked); err == nil && together != nil {
+	if together, err := p.plan(active, asked); err == nil {
 		if outcomes, err := p.run(ctx, together, input, active); err == nil {
 			return outcomes
 		}
 	}
 	outcomes := make([]Outcome, 0, len(active))
 	for _, policy := range active {
+		if err := ctx.Err(); err != nil {
+			outcomes = append(outcomes, Outcome{Policy: policy, Err: fmt.Errorf("the request's deadline passed: %w", err)})
+			continue
+		}
 		outcomes = append(outcomes, p.evaluateOne(ctx, input, policy, asked))
 	}
 	return outcomes
@@ -82,9 +89,6 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 
 func (p *Program) evaluateOne(ctx context.Context, input *ast.Term, policy int, asked []Verb) Outcome {
 	alone, err := p.plan([]int{policy}, asked)
-	if err == nil && alone == nil {
-		alone, err = p.prepare([]int{policy}, asked)
-	}
 	if err != nil {
 		return Outcome{Policy: policy, Err: err}
 	}
@@ -95,12 +99,12 @@ func (p *Program) evaluateOne(ctx context.Context, input *ast.Term, policy int, 
 	return outcomes[0]
 }
 
-// plan returns the kept plan for the policies, prepares and keeps one, or returns nil when enough are kept.
+// plan returns the kept plan for the policies, or prepares and keeps one.
 func (p *Program) plan(active []int, asked []Verb) (*plan, error) {
 	var name strings.Builder
 	for _, i := range active {
-		name.WriteByte(byte(i))
-		name.WriteByte(byte(i >> 8))
+		name.WriteString(strconv.Itoa(i))
+		name.WriteByte(' ')
 	}
 	for _, verb := range asked {
 		name.WriteString(string(verb))
@@ -108,9 +112,8 @@ func (p *Program) plan(active []int, asked []Verb) (*plan, error) {
 	key := planKey(name.String())
 	p.mu.RLock()
 	kept, found := p.plans[key]
-	full := len(p.plans) >= maxPlans
 	p.mu.RUnlock()
-	if found || full {
+	if found {
 		return kept, nil
 	}
 	prepared, err := p.prepare(active, asked)
@@ -119,13 +122,29 @@ func (p *Program) plan(active []int, asked []Verb) (*plan, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(active) > 1 {
+		if p.joint++; p.joint > maxPlans {
+			p.forgetOne()
+		}
+	}
 	p.plans[key] = prepared
 	return prepared, nil
 }
 
+// forgetOne drops some plan of several policies.
+func (p *Program) forgetOne() {
+	for key, kept := range p.plans {
+		if len(kept.active) > 1 {
+			delete(p.plans, key)
+			p.joint--
+			return
+		}
+	}
+}
+
 // prepare writes the query out := [data.gate.a.deny, data.gate.b.deny, …].
 func (p *Program) prepare(active []int, asked []Verb) (*plan, error) {
-	out := &plan{}
+	out := &plan{active: slices.Clone(active)}
 	var refs []*ast.Term
 	for _, i := range active {
 		for _, verb := range asked {
@@ -163,6 +182,7 @@ func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term, active []i
 		}
 		return nil
 	})
+	watch.check() // the last call may have taken long
 	switch {
 	case watch.reason != nil:
 		return nil, watch.reason

@@ -106,6 +106,13 @@ func TestRunawayRules(t *testing.T) {
 		"pads by star":            `deny contains sprintf("%*d", [999999999, 1])`,
 		"replaces":                `big := replace(concat("", [x | some _ in numbers.range(1, 90000); x := "ab"]), "a", concat("", [x | some _ in numbers.range(1, 90000); x := "cd"]))` + "\n" + `deny contains "x" if count(big) > 3`,
 		"ranges":                  `deny contains "x" if count(numbers.range(1, 900000000000)) > 1`,
+		"splits":                  doubling + `deny contains "x" if count([x | some _ in numbers.range(1, 50000); x := split(x13, "1")]) < 0`,
+		"finds":                   doubling + `deny contains "x" if count([x | some _ in numbers.range(1, 50000); x := indexof_n(x13, "1")]) < 0`,
+		"joins":                   arrays + `deny contains "x" if count([x | some _ in numbers.range(1, 50000); x := array.concat(x14, x14)]) < 0`,
+		"matches":                 doubling + `deny contains "x" if { some _ in numbers.range(1, 50000); regex.match("(a?,?){1000}b", x13) }`,
+		"matches long":            doubling + `deny contains "x" if { some _ in numbers.range(1, 50000); regex.match("(a?,?){90}b", x10) }`,
+		"compares": `cidrs := [c | some i in numbers.range(0, 255); some j in numbers.range(0, 38); c := sprintf("10.%d.%d.0/24", [i, j])]
+			deny contains "x" if count(net.cidr_contains_matches(cidrs, cidrs)) > 1`,
 		"conflicts": `name := "a" if input.request.operation == "CREATE"
 			name := "b" if input.request.operation != "DELETE"
 			deny contains name`,
@@ -129,6 +136,9 @@ func TestRunawayRules(t *testing.T) {
 			t.Logf("%v, %d MiB: %.300v", took, (after.TotalAlloc-before.TotalAlloc)>>20, outcomes[0].Err)
 			if len(outcomes[1].Deny) != 1 || outcomes[1].Err != nil {
 				t.Errorf("the good policy lost its finding: %+v", outcomes[1])
+			}
+			if took > 3*time.Second {
+				t.Errorf("it took %v", took)
 			}
 			if used := (after.Sys - before.Sys) >> 20; used > 256 {
 				t.Errorf("the process grew by %d MiB", used)

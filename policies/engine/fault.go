@@ -29,7 +29,9 @@ func fault(at *ast.Location, format string, args ...any) error {
 	f := &Fault{Reason: fmt.Sprintf(format, args...)}
 	if at != nil {
 		f.File, f.Line, f.Column = at.File, max(at.Row, 1), max(at.Col, 1) // OPA has 0 for the end of a file
-		f.Source, _, _ = strings.Cut(strings.TrimSpace(string(at.Text)), "\n")
+		if source, _, _ := strings.Cut(strings.TrimSpace(string(at.Text)), "\n"); !strings.Contains(f.Reason, source) {
+			f.Source = source
+		}
 	}
 	return f
 }

@@ -68,6 +68,9 @@ func ingressHosts(ingress types.Type) function {
 			if err != nil {
 				return nil, err
 			}
+			if n := len(i.Spec.Rules); n > maxHosts {
+				return nil, fmt.Errorf("%d rules are too many to judge, more than %d", n, maxHosts)
+			}
 			return cached(bctx, resultKey{"hosts", i}, func() (ast.Value, error) {
 				controller, err := controllerOf(bctx, i)
 				if err != nil {
@@ -78,6 +81,9 @@ func ingressHosts(ingress types.Type) function {
 		},
 	}
 }
+
+// maxHosts bounds the rules of an Ingress that is judged host by host, in memory and time.
+const maxHosts = 5000
 
 var ingressClassKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}
 

@@ -28,6 +28,7 @@ type Program struct {
 
 	mu    sync.RWMutex
 	plans map[planKey]*plan
+	joint int // plans of several policies
 }
 
 // A PolicyError is a policy that can't be part of a program.

@@ -28,6 +28,8 @@ func (r *Rule) references(modules map[string]*ast.Module) (references, []error) 
 	for file, module := range modules {
 		errs = append(errs, r.checkRefs(module, file == ruleFile)...)
 	}
+	errs = append(errs, r.unjudged(modules[ruleFile])...)
+	errs = append(errs, mocks(modules[ruleFile])...)
 	for _, module := range reached(modules) {
 		found.annotations = append(found.annotations, annotationNames(module)...)
 		asked, faults := r.questions(module)
@@ -143,6 +145,67 @@ func (r *Rule) questions(module *ast.Module) ([]kinds.GroupKind, []error) {
 		}
 	})
 	return asked, errs
+}
+
+// unjudged refuses a rule that reads more of an object than the ratchet compares by default: an update that
+// changes only that would never be refused.
+func (r *Rule) unjudged(module *ast.Module) []error {
+	if r.Judges != nil || !slices.Contains(r.Operations, Update) || !r.States(Deny) && !r.States(Patch) {
+		return nil
+	}
+	facts := map[*ast.Term]bool{} // operands of facts, which say themselves what they read
+	walkCalls(module, func(operator string, args []*ast.Term, _ *ast.Location) {
+		for _, arg := range args {
+			facts[arg] = strings.HasPrefix(operator, "sluice.")
+		}
+	})
+	var errs []error
+	ast.WalkTerms(module, func(term *ast.Term) bool {
+		ref, ok := term.Value.(ast.Ref)
+		if ok && !facts[term] && readsBeyondDefault(ref) {
+			errs = append(errs, fault(term.Location, "%s: an update that changes only this would not be judged: "+
+				"name what the rule reads under custom.judges in METADATA, such as [spec, metadata.labels]", ref))
+		}
+		return false
+	})
+	return errs
+}
+
+// readsBeyondDefault tells whether a reference reaches parts of the object other than spec, an annotation
+// by name, and what an update can't change.
+func readsBeyondDefault(ref ast.Ref) bool {
+	if !ref.HasPrefix(ast.InputRootRef) || refKey(ref, 1) != "request" {
+		return false
+	}
+	if whose := refKey(ref, 2); len(ref) > 2 && whose != "" && whose != "object" && whose != "oldObject" {
+		return false
+	}
+	switch refKey(ref, 3) {
+	case "spec", "kind", "apiVersion":
+		return false
+	case "metadata":
+		switch refKey(ref, 4) {
+		case "name", "namespace", "generateName", "uid", "creationTimestamp", "deletionTimestamp":
+			return false
+		case "annotations":
+			return refKey(ref, 5) == ""
+		}
+	}
+	return true
+}
+
+// mocks refuses what belongs in tests: calls are bound when a policy is compiled, and `with` would replace
+// something else.
+func mocks(module *ast.Module) []error {
+	var errs []error
+	ast.WalkWiths(module, func(w *ast.With) bool {
+		target, ok := w.Target.Value.(ast.Ref)
+		if !ok || !target.HasPrefix(ast.InputRootRef) || refKey(target, 1) == "parameters" {
+			errs = append(errs, fault(w.Location, "with %s: a rule may replace parts of input.request only; replacing functions and data is for tests", w.Target))
+		}
+		return false
+	})
+	return errs
 }
 
 // walkCalls visits every call of a built-in function or rule, in expressions and inside of terms.

@@ -12,6 +12,10 @@ import (
 // stops at 10,000.
 const maxDepth = 256
 
+// maxValues bounds a document: in memory a value takes some hundred bytes, in the text perhaps three. An object
+// of etcd's limit, 1.5 MiB, that says something has fewer.
+const maxValues = 100_000
+
 // lastApplied is the annotation in which kubectl keeps a second copy of the object. No rule judges
 // it, and it doubles the work of reading a request.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -26,7 +30,7 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Offset, e.Reason) }
 
 // ParseJSON reads one JSON text (RFC 8259) the way encoding/json does, but refuses duplicate keys,
-// nesting below 256 levels, and numbers of more than 400 digits. Two things that no rule judges are left out on the way:
+// more than 256 levels of nesting, more than 100,000 values, and numbers of more than 400 digits. Two things that no rule judges are left out on the way:
 // metadata.managedFields and kubectl's last-applied annotation; in them keys may repeat. The Document
 // refers to data, which must not be changed afterwards.
 func ParseJSON(data []byte) (Document, error) {
@@ -76,6 +80,7 @@ type scanner struct {
 	pairs    [][2]*ast.Term // of the objects that are being read, the innermost last
 	items    []*ast.Term    // of the arrays that are being read, the innermost last
 	spare    []ast.Term     // allocated, not yet used
+	values   int            // read so far
 }
 
 func (s *scanner) fail(format string, args ...any) error {
@@ -97,6 +102,9 @@ func (s *scanner) value(depth int, where place) (ast.Value, error) {
 	s.space()
 	if s.pos >= len(s.data) {
 		return nil, s.fail("unexpected end of the document")
+	}
+	if s.values++; s.values > maxValues {
+		return nil, s.fail("more than %d values: too large to judge", maxValues)
 	}
 	switch c := s.data[s.pos]; {
 	case c == '{':

@@ -17,6 +17,17 @@
 # custom:
 #   severity: medium
 #   kinds: [networking.k8s.io/Ingress]
+#   judges:
+#     - spec
+#     - metadata.annotations["kubernetes.io/ingress.class"]
+#     - metadata.annotations["kubernetes.io/ingress.allow-http"]
+#     - metadata.annotations["traefik.ingress.kubernetes.io/router.entrypoints"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/listen-ports"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/ssl-redirect"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/certificate-arn"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/group.name"]
+#     - metadata.annotations["acme.cert-manager.io/http01-edit-in-place"]
+#     - metadata.annotations["nginx.ingress.kubernetes.io/server-alias"]
 package sluice.ingress.enforce_redirect
 
 import data.sluice.lib.redirect

@@ -18,6 +18,20 @@
 # custom:
 #   severity: medium
 #   kinds: [networking.k8s.io/Ingress]
+#   judges:
+#     - spec
+#     - metadata.annotations["kubernetes.io/ingress.class"]
+#     - metadata.annotations["kubernetes.io/ingress.allow-http"]
+#     - metadata.annotations["nginx.ingress.kubernetes.io/ssl-redirect"]
+#     - metadata.annotations["nginx.ingress.kubernetes.io/force-ssl-redirect"]
+#     - metadata.annotations["haproxy.org/ssl-redirect"]
+#     - metadata.annotations["haproxy.com/ssl-redirect"]
+#     - metadata.annotations["haproxy-ingress.github.io/ssl-redirect"]
+#     - metadata.annotations["ingress.kubernetes.io/ssl-redirect"]
+#     - metadata.annotations["traefik.ingress.kubernetes.io/router.entrypoints"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/listen-ports"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/ssl-redirect"]
+#     - metadata.annotations["alb.ingress.kubernetes.io/certificate-arn"]
 #   parameters:
 #     type: object
 #     properties:

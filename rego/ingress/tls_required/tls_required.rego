@@ -13,6 +13,10 @@
 # custom:
 #   severity: high
 #   kinds: [networking.k8s.io/Ingress]
+#   judges:
+#     - spec
+#     - metadata.annotations["kubernetes.io/ingress.class"]
+#     - metadata.annotations["nginx.ingress.kubernetes.io/server-alias"]
 #   parameters:
 #     type: object
 #     properties:

@@ -4,6 +4,7 @@
 # custom:
 #   severity: low
 #   kinds: [Service]
+#   judges: [spec]
 #   operations: [CREATE, UPDATE, DELETE]
 #   state: [Service]
 package sluice.keep

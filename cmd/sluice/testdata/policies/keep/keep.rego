@@ -5,6 +5,7 @@
 #   severity: low
 #   kinds: [Service]
 #   operations: [DELETE, UPDATE]
+#   judges: [spec]
 package sluice.team.keep
 
 deny contains {"msg": "it is in use", "field": "metadata.labels.keep"} if {

@@ -5,6 +5,7 @@
 #   severity: medium
 #   kinds: [Service]
 #   state: [Service]
+#   judges: [spec]
 package sluice.team.unique
 
 deny contains sprintf("Service %s selects the same pods", [other.metadata.name]) if {
