@@ -1,4 +1,5 @@
-// Package certs makes, loads and watches the certificate that the webhook serves.
+// Package certs makes certificates for the webhook where no cert-manager does, and names the files in which
+// they are served.
 package certs
 
 import (

@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -189,5 +191,58 @@ generate contains {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"
 	made, r, err := Generate(context.Background(), o)
 	if err != nil || len(made) != 0 || r.Summary.Errors != 1 || !strings.Contains(r.Results[0].Message, "podSelektor") {
 		t.Errorf("%v, %+v, %v", made, r.Results, err)
+	}
+}
+
+// A new Ingress without class gets the default one, as from the API server: the newest, then the first by name.
+func TestDefaultIngressClass(t *testing.T) {
+	class := func(name, created, isDefault string) string {
+		return fmt.Sprintf("---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: %s, creationTimestamp: %s, annotations: {ingressclass.kubernetes.io/is-default-class: %q}}\nspec: {controller: example.com/own}\n", name, created, isDefault)
+	}
+	old, young := "\"2026-01-01T00:00:00Z\"", "\"2026-02-01T00:00:00Z\""
+	cases := map[string]struct{ classes, metadata, spec, want string }{
+		"none":            {"", "", "", ""},
+		"not default":     {class("a", old, "false"), "", "", ""},
+		"default":         {class("a", old, "true"), "", "", "a"},
+		"newest":          {class("a", old, "true") + class("b", young, "true"), "", "", "b"},
+		"first by name":   {class("b", old, "true") + class("a", old, "true"), "", "", "a"},
+		"has a class":     {class("a", old, "true"), "", "ingressClassName: own, ", "own"},
+		"has the old way": {class("a", old, "true"), ", annotations: {kubernetes.io/ingress.class: own}", "", ""},
+	}
+	rego := `
+# METADATA
+# title: T
+# description: D
+# custom:
+#   severity: low
+#   kinds: [networking.k8s.io/Ingress]
+package sluice.own
+
+deny contains class if class := object.get(input.request.object.spec, "ingressClassName", "none")
+`
+	for name, c := range cases {
+		dir := t.TempDir()
+		state := filepath.Join(dir, "state.yaml")
+		rule := filepath.Join(dir, "own.rego")
+		if err := errors.Join(os.WriteFile(state, []byte(c.classes+"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"), 0o600),
+			os.WriteFile(rule, []byte(strings.TrimSpace(rego)+"\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := profile.Load(profile.Options{Paths: []string{rule}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		input := fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: shop%s}\nspec: {%sdefaultBackend: {service: {name: a, port: {number: 80}}}}\n", c.metadata, c.spec)
+		r, err := Run(context.Background(), Options{Policies: loaded, Paths: []string{"-"}, Stdin: strings.NewReader(input), State: []string{state}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := c.want
+		if want == "" {
+			want = "none"
+		}
+		if len(r.Results) != 1 || r.Results[0].Message != want {
+			t.Errorf("%s: got %+v, want %s", name, r.Results, want)
+		}
 	}
 }

@@ -178,6 +178,10 @@ func (s *session) compose(document engine.Document) (policies.Request, error) {
 		document = old
 	case operation == engine.Delete:
 		s.state.Put(document)
+	case operation == engine.Create:
+		if document, err = s.withDefaultClass(document); err != nil {
+			return policies.Request{}, err
+		}
 	}
 	return policies.Compose(operation, document, old)
 }

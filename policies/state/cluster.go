@@ -71,8 +71,8 @@ func (c *Cluster) registration(kind schema.GroupKind) toolscache.ResourceEventHa
 	return c.watched[kind]
 }
 
-// handler keeps the index. An object that can't be read makes its kind's state unknown rather than wrong:
-// it stays as it was, which can't happen with what an API server sends.
+// handler keeps the index. What an API server sends can be read; an object for which that fails, such as one
+// with too many values, keeps its last readable form.
 func (c *Cluster) handler(kind schema.GroupKind) toolscache.ResourceEventHandler {
 	put := func(x any) {
 		if object, ok := x.(*unstructured.Unstructured); ok {

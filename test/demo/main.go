@@ -92,6 +92,8 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 	if keep {
 		out.goOn(cluster.Kubeconfig(), filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), gate.log)
 		<-ctx.Done()
+		return nil
 	}
+	out.heading("To go on by hand: `make demo KEEP=1` leaves all of this running and says which KUBECONFIG to use.")
 	return nil
 }
