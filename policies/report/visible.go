@@ -25,6 +25,9 @@ func visibleLines(s string) []string {
 // sequences, text direction marks, odd spaces and invalid UTF-8 become Go's escapes for them. Newlines stay. A backslash
 // stays as it is: this is to be read, not to be parsed.
 func visible(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	var b strings.Builder
 	for len(s) > 0 {
@@ -40,6 +43,16 @@ func visible(s string) string {
 		s = s[size:]
 	}
 	return logCommand.ReplaceAllString(b.String(), `#\#$1[`)
+}
+
+// isPlain tells that there is nothing to make visible, as in nearly every text.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // lineStart is a line that GitHub's runner doesn't take for a workflow command (`::name properties::data`, indented or

@@ -48,15 +48,14 @@ message(host) := sprintf("host %.253q is served without a certificate", [host.ho
 	host.via == "alias"
 } else := "the default backend serves every host that no rule names, and no certificate covers that"
 
-remedy(host) := sprintf("add to spec.tls: {hosts: [%s], secretName: %s}", [quoted(host.host), host.secret]) if {
+# A star is quoted: to YAML it would be an alias.
+remedy(host) := sprintf("add to spec.tls: {hosts: [%q], secretName: %s}", [host.host, host.secret]) if {
+	host.secret != ""
+	host.wildcard
+} else := sprintf("add to spec.tls: {hosts: [%s], secretName: %s}", [host.host, host.secret]) if {
 	host.secret != ""
 } else := "write the names one by one, and list each in spec.tls" if {
 	host.via == "alias"
 } else := "name one host in the rule, and list it in spec.tls" if {
 	host.via == "rule"
 } else := "move the default backend to rules with a host, and list each in spec.tls"
-
-# quoted is a name as YAML takes it: a star would be an alias.
-quoted(name) := sprintf("%q", [name]) if {
-	startswith(name, "*")
-} else := name
