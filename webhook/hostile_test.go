@@ -19,6 +19,9 @@ import (
 // An object that is small in text and large in memory, or that has a finding in every line, is refused within
 // the deadline and leaves the process as it was.
 func TestHostileObjects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures time and memory, which the race detector multiplies")
+	}
 	set, err := profile.Load(profile.Options{Name: "restricted"})
 	if err != nil {
 		t.Fatal(err)

@@ -16,14 +16,14 @@ import (
 // objectFunctions are the facts about objects. Operands are typed any: a rule passes parts of the request,
 // which may lack any field.
 func objectFunctions() []function {
-	const class, alias = "kubernetes.io/ingress.class", "nginx.ingress.kubernetes.io/server-alias"
+	const class = "kubernetes.io/ingress.class"
 	ingress := argument("ingress", "an Ingress (networking.k8s.io/v1)", types.A)
 	policy := argument("policy", "a NetworkPolicy (networking.k8s.io/v1)", types.A)
 	return []function{
 		fact("sluice.ingress.class", "The class of an Ingress: spec.ingressClassName, else the annotation kubernetes.io/ingress.class, else empty.",
 			ingress, "the class", infallible(facts.IngressClass)).reading(class),
 		ingressController(ingress).reading(class),
-		ingressHosts(ingress).reading(class, alias),
+		ingressHosts(ingress).reading(class, aliasAnnotation),
 		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
 			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
 		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
@@ -71,6 +71,9 @@ func ingressHosts(ingress types.Type) function {
 			if n := len(i.Spec.Rules); n > maxHosts {
 				return nil, fmt.Errorf("%d rules are too many to judge, more than %d", n, maxHosts)
 			}
+			if n := len(i.Annotations[aliasAnnotation]); n > maxAliasText {
+				return nil, fmt.Errorf("server-alias has %d bytes, too many to judge, more than %d", n, maxAliasText)
+			}
 			return cached(bctx, resultKey{"hosts", i}, func() (ast.Value, error) {
 				controller, err := controllerOf(bctx, i)
 				if err != nil {
@@ -82,8 +85,14 @@ func ingressHosts(ingress types.Type) function {
 	}
 }
 
-// maxHosts bounds the rules of an Ingress that is judged host by host, in memory and time.
-const maxHosts = 5000
+// Bounds of an Ingress that is judged host by host, in memory and time.
+const (
+	maxHosts     = 5000     // rules
+	maxAliasText = 64 << 10 // bytes of names
+)
+
+// aliasAnnotation holds further hosts of an Ingress of nginx.
+const aliasAnnotation = "nginx.ingress.kubernetes.io/server-alias"
 
 var ingressClassKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}
 

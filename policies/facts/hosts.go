@@ -166,7 +166,7 @@ func (h *Host) cover(certs certificates) {
 // secretName is empty for what is no DNS name, or too long to be a Secret's with what it gets.
 func secretName(host string) string {
 	name, wildcard := strings.CutPrefix(host, "*.")
-	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+	if len(name) > validation.DNS1123SubdomainMaxLength || len(validation.IsDNS1123Subdomain(name)) > 0 {
 		return ""
 	}
 	name = strings.ReplaceAll(name, ".", "-") + "-tls"

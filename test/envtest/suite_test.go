@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -17,6 +18,7 @@ func TestSluice(t *testing.T) {
 		t.Skip(plane.ErrNoAssets)
 	}
 	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second) // of conditions that hold within milliseconds on an idle machine
 	RunSpecs(t, "Sluice on a real API server")
 }
 

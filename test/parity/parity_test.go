@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -40,6 +41,7 @@ func TestParity(t *testing.T) {
 		t.Skip(plane.ErrNoAssets)
 	}
 	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(20 * time.Second) // of conditions that hold within milliseconds on an idle machine
 	RunSpecs(t, "One verdict")
 }
 
