@@ -140,7 +140,7 @@ func TestRunawayRules(t *testing.T) {
 			if took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
-			if used := (after.Sys - before.Sys) >> 20; used > 256 {
+			if used := (int64(after.Sys) - int64(before.Sys)) >> 20; used > 256 {
 				t.Errorf("the process grew by %d MiB", used)
 			}
 			next := program.Evaluate(context.Background(), input(t, badHost), []int{1}, engine.Deny)
