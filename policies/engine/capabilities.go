@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -34,8 +35,8 @@ const allowedBuiltins = `
 	internal.test_case`
 
 // capabilities are the language and the built-in functions that rules may use: the allow-list of
-// OPA's own, and the facts under sluice.*.
-func capabilities() *ast.Capabilities {
+// OPA's own, and the facts under sluice.*. They are never changed.
+var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	caps := ast.CapabilitiesForThisVersion()
 	allowed := strings.Fields(allowedBuiltins)
 	caps.Builtins = slices.DeleteFunc(caps.Builtins, func(b *ast.Builtin) bool {
@@ -47,7 +48,7 @@ func capabilities() *ast.Capabilities {
 	slices.SortFunc(caps.Builtins, func(a, b *ast.Builtin) int { return strings.Compare(a.Name, b.Name) })
 	caps.AllowNet = []string{}
 	return caps
-}
+})
 
 // Capabilities is the OPA capabilities file for editors and `opa check --capabilities`.
 func Capabilities() ([]byte, error) {

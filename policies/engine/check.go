@@ -22,7 +22,7 @@ func (l *Library) check(module *ast.Module) (*Rule, error) {
 	if err := checkVerbKinds(rule); err != nil {
 		return nil, err
 	}
-	if _, err := newParameters(rule); err != nil {
+	if rule.parameters, err = newParameters(rule); err != nil {
 		return nil, fault(module.Package.Location, "METADATA custom.parameters: %v", err)
 	}
 	refs, err := rule.typeCheck(l.schemas)

@@ -72,7 +72,7 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 	input := in.term()
 	ctx = withState(ctx, in.State)
 	if together, err := p.plan(active, asked); err == nil {
-		if outcomes, err := p.run(ctx, together, input, active); err == nil {
+		if outcomes, err := p.run(ctx, together, input); err == nil {
 			return outcomes
 		}
 	}
@@ -92,7 +92,7 @@ func (p *Program) evaluateOne(ctx context.Context, input *ast.Term, policy int, 
 	if err != nil {
 		return Outcome{Policy: policy, Err: err}
 	}
-	outcomes, err := p.run(ctx, alone, input, []int{policy})
+	outcomes, err := p.run(ctx, alone, input)
 	if err != nil {
 		return Outcome{Policy: policy, Err: err}
 	}
@@ -165,7 +165,7 @@ func (p *Program) prepare(active []int, asked []Verb) (*plan, error) {
 }
 
 // run evaluates a plan. Any built-in error, an overrun, a conflict or a panic fails the whole of it.
-func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term, active []int) (outcomes []Outcome, err error) {
+func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term) (outcomes []Outcome, err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			outcomes, err = nil, fmt.Errorf("panic in evaluation: %v", caught)
@@ -193,7 +193,7 @@ func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term, active []i
 	case values == nil || values.Len() != len(pl.parts):
 		return nil, errors.New("the query has no result")
 	}
-	return collect(pl, values, active)
+	return collect(pl, values)
 }
 
 // evaluationFault is a topdown error in one line, for people who know nothing of the rule's source.
@@ -206,9 +206,9 @@ func evaluationFault(err error) error {
 	return err
 }
 
-func collect(pl *plan, values *ast.Array, active []int) ([]Outcome, error) {
-	outcomes := make([]Outcome, len(active))
-	for i, policy := range active {
+func collect(pl *plan, values *ast.Array) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(pl.active))
+	for i, policy := range pl.active {
 		outcomes[i].Policy = policy
 	}
 	for i, part := range pl.parts {
@@ -219,7 +219,7 @@ func collect(pl *plan, values *ast.Array, active []int) ([]Outcome, error) {
 		if set.Len() == 0 {
 			continue
 		}
-		outcome := &outcomes[slices.Index(active, part.policy)]
+		outcome := &outcomes[slices.Index(pl.active, part.policy)]
 		if err := outcome.add(part.verb, set); err != nil {
 			return nil, err
 		}

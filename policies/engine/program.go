@@ -87,11 +87,7 @@ func (p *Program) Policies() []Policy { return p.policies }
 // CompleteParameters checks parameters against the rule's schema and fills in defaults. The error names the
 // path of each value that is refused.
 func (r *Rule) CompleteParameters(given map[string]any) (map[string]any, error) {
-	checker, err := newParameters(r)
-	if err != nil {
-		return nil, err
-	}
-	return checker.complete(given)
+	return r.parameters.complete(given)
 }
 
 // binding is a policy's copy of its rule's module.

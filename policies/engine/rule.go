@@ -33,9 +33,10 @@ type Rule struct {
 	// fetching.
 	ReadsNamespace bool
 
-	module *ast.Module
-	libs   map[string]*ast.Module
-	judged []fieldKeys
+	module     *ast.Module
+	libs       map[string]*ast.Module
+	judged     []fieldKeys
+	parameters parameters
 }
 
 // States tells whether the rule has a part for the verb.
