@@ -5,27 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
-
-// Checks are conditions of being ready, by name. For a manager each can also be added alone (AddReadyzCheck).
-type Checks map[string]healthz.Checker
-
-// Ready is a healthz.Checker: nil if all hold, else all the reasons, sorted by name.
-func (c Checks) Ready(r *http.Request) error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(c)) {
-		if err := c[name](r); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // CertificateValid holds while the certificate that get returns may be served: it is there, has begun
 // and has not ended. For files, get is CertificateFiles.

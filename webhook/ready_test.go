@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,15 +66,11 @@ func TestSyncedUntil(t *testing.T) {
 	says(t, check(nil), "")
 }
 
-func TestReadyNamesWhatIsMissing(t *testing.T) {
+func TestReadyOncePoliciesAreCompiled(t *testing.T) {
 	var current Current
-	failing := func(*http.Request) error { return errors.New("broken") }
-	checks := Checks{"policies": current.Ready, "certificate": failing, "fine": func(*http.Request) error { return nil }}
-	says(t, checks.Ready(nil), "certificate: broken\npolicies: no policies have been compiled yet")
+	says(t, current.Ready(nil), "no policies have been compiled yet")
 	current.Set(allowing, nil)
-	says(t, checks.Ready(nil), "certificate: broken")
-	delete(checks, "certificate")
-	says(t, checks.Ready(nil), "")
+	says(t, current.Ready(nil), "")
 }
 
 // says holds err to say the text, or to be nil if there is none.
