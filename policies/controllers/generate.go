@@ -51,12 +51,10 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 		})).Complete(g)
 }
 
-// isNew tells a namespace created after Since from the old ones, which an informer's first list delivers as
-// if they were just created. Creation times have whole seconds: within the second of Since the first
-// list decides.
+// isNew tells a namespace created since Since from the old ones, which an informer's first list delivers as
+// if they were just created. Creation times have whole seconds: within the second of Since a namespace is new.
 func (g *Generator) isNew(e event.CreateEvent) bool {
-	created, since := e.Object.GetCreationTimestamp().Time, g.Since.Truncate(time.Second)
-	return created.After(since) || created.Equal(since) && !e.IsInInitialList
+	return !e.Object.GetCreationTimestamp().Time.Before(g.Since.Truncate(time.Second))
 }
 
 // Reconcile applies the objects generated for one namespace. What fails is retried with backoff.

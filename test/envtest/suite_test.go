@@ -34,6 +34,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	old := "apiVersion: v1\nkind: Namespace\nmetadata: {name: older-than-sluice}\n"
 	Expect(apply(ctx, old).err).NotTo(HaveOccurred())
+	created := time.Now().Truncate(time.Second)
+	Eventually(func() time.Time { return time.Now().Truncate(time.Second) }).Should(BeTemporally(">", created),
+		"creation times have whole seconds")
 	manager, err = installed.Start(ctx, cluster, installed.Options{
 		Manifests: "../../config/local", Profile: "baseline", Policies: []string{"testdata/policies"}, Log: GinkgoLogr})
 	Expect(err).NotTo(HaveOccurred())
