@@ -41,6 +41,7 @@ type Options struct {
 	// State and Namespaces answer what exists; without them a policy that asks can't be judged.
 	State      engine.State
 	Namespaces Namespaces
+	Previous *Gate // STUB
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
 }

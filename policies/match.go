@@ -109,9 +109,11 @@ func (m matcher) matchesNamespaceName(r Request) bool {
 	if r.isNamespace() {
 		namespace = r.Name
 	}
-	if namespace == "" {
-		return true // cluster-scoped
-	}
+	return namespace == "" || m.admitsNamespace(namespace) // without one it is cluster-scoped
+}
+
+// admitsNamespace tells whether the match's names and globs admit a namespace.
+func (m matcher) admitsNamespace(namespace string) bool {
 	in := func(globs []string) bool {
 		return slices.ContainsFunc(globs, func(glob string) bool { return matchGlob(glob, namespace) })
 	}

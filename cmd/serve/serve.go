@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,7 +15,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -33,10 +30,9 @@ import (
 
 // Options are what the manager needs to run.
 type Options struct {
-	Config     *rest.Config
-	Library    *engine.Library
-	Policies   []v1alpha1.GatePolicy
-	Exceptions []v1alpha1.GateException
+	Config *rest.Config
+	// Library holds the rules that GatePolicies name.
+	Library *engine.Library
 
 	WebhookHost    string // empty for all addresses
 	WebhookPort    int
@@ -47,6 +43,10 @@ type Options struct {
 	Namespace        string // Sluice's own; exempt, and where the leader's lease is
 	ExemptNamespaces []string
 	LeaderElect      bool
+	// WebhookConfiguration is the name of the validating and of the mutating webhook configuration.
+	WebhookConfiguration string
+	// AuditInterval is the time between two looks at everything that exists; 0 for none.
+	AuditInterval time.Duration
 
 	EvaluationTime       time.Duration
 	MaxConcurrentReviews int
@@ -69,9 +69,8 @@ type Server struct {
 	manager ctrl.Manager
 }
 
-// New wires a server. It is an error if a policy doesn't compile: there is no server with fewer policies than
-// asked for.
-func New(ctx context.Context, o Options) (*Server, error) {
+// New wires a server. Policies are read from the cluster once it runs.
+func New(o Options) (*Server, error) {
 	created := time.Now()
 	current := &webhook.Current{}
 	manager, err := newManager(o, current)
@@ -79,23 +78,19 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	known := state.NewCluster(manager.GetCache(), manager.GetAPIReader(), manager.GetRESTMapper())
-	gate, err := newGate(o, known)
-	if err != nil {
-		return nil, fmt.Errorf("compile policies: %w", err)
+	snapshots := &controllers.Snapshots{}
+	gate := gateOptions(o, known)
+	if err := addControllers(manager, o, gate, current, known, snapshots); err != nil {
+		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	if err := known.Watch(ctx, gate.StateKinds()...); err != nil {
-		return nil, err
-	}
-	current.Set(gate, gate.Kinds())
-	generator := &controllers.Generator{Client: manager.GetClient(), Gate: func() *policies.Gate { return gate }, Since: created,
-		Events: manager.GetEventRecorder("sluice")}
-	if err := generator.SetupWithManager(manager); err != nil {
-		return nil, fmt.Errorf("set up generate: %w", err)
-	}
+	webhook.Vetting{Reader: manager.GetClient(), Options: func() policies.Options {
+		asked := gate
+		asked.Previous = snapshots.Gate()
+		return asked
+	}}.Register(manager.GetWebhookServer(), manager.GetScheme())
 	if err := addChecks(manager, o, current, known, created); err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	o.Log.Info("policies compiled", "policies", len(gate.Policies()), "address", net.JoinHostPort(o.WebhookHost, strconv.Itoa(o.WebhookPort)))
 	return &Server{State: known, manager: manager}, nil
 }
 
@@ -118,7 +113,7 @@ func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
 	}
 	return ctrl.NewManager(o.Config, ctrl.Options{
 		Scheme: scheme, Logger: o.Log, WebhookServer: server,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                         cacheOptions(o),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.ProbeAddress,
 		LeaderElection:                o.LeaderElect,
@@ -130,16 +125,13 @@ func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
 	})
 }
 
-func newGate(o Options, known *state.Cluster) (*policies.Gate, error) {
+func gateOptions(o Options, known *state.Cluster) policies.Options {
 	budget := engine.DefaultBudget()
 	if o.EvaluationTime > 0 {
 		budget.Time = o.EvaluationTime
 	}
-	return policies.NewGate(policies.Options{
-		Library: o.Library, Policies: o.Policies, Exceptions: o.Exceptions, Budget: budget,
-		ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
-		State:            known, Namespaces: known,
-	})
+	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
+		State: known, Namespaces: known}
 }
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a

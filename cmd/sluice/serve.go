@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-gate/sluice/cmd/serve"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/rego"
 )
 
 // defaultNamespace is where config/ installs Sluice.
@@ -24,16 +26,15 @@ func newServeCommand() *cobra.Command {
 	if o.Namespace == "" {
 		o.Namespace = defaultNamespace
 	}
-	var selection policyFlags
 	var kubeconfig, logFormat, logLevel string
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the admission webhook and the controllers",
 		Long: `Run the admission webhook and the controllers until the process is told to stop.
 
-The policies come from a profile and from files. serve does not start with a policy that doesn't
-compile, and never with fewer policies than asked for.`,
-		Example: "  sluice serve --profile restricted --cert-dir /var/run/sluice/certs",
+The policies are the GatePolicies of the cluster, their exceptions its GateExceptions. Both are watched: a
+change is in use within a second. Of a policy that doesn't compile the last version that did stays in use.`,
+		Example: "  sluice serve --cert-dir /var/run/sluice/certs --leader-elect",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := newLogger(logFormat, logLevel)
@@ -42,16 +43,14 @@ compile, and never with fewer policies than asked for.`,
 			}
 			ctrl.SetLogger(log)
 			o.Log = log
-			set, err := selection.load()
-			if err != nil {
-				return err
+			if o.Library, err = engine.Load(rego.Rules); err != nil {
+				return fmt.Errorf("load the shipped rules: %w", err)
 			}
-			o.Library, o.Policies, o.Exceptions = set.Library, set.Policies, set.Exceptions
 			if o.Config, err = clusterConfig(kubeconfig); err != nil {
 				return fmt.Errorf("find the cluster: %w", err)
 			}
 			serve.TuneCollector()
-			server, err := serve.New(c.Context(), o)
+			server, err := serve.New(o)
 			if err != nil {
 				return err
 			}
@@ -59,13 +58,14 @@ compile, and never with fewer policies than asked for.`,
 		},
 	}
 	flags := command.Flags()
-	selection.add(command, "baseline")
 	flags.StringVar(&o.WebhookHost, "webhook-host", "", "address on which the webhook listens (default all)")
 	flags.IntVar(&o.WebhookPort, "webhook-port", 9443, "port on which the webhook listens")
 	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/sluice/certs", "folder with tls.crt and tls.key; both are read again when they change")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "host:port of /metrics, 0 for none")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "host:port of /healthz and /readyz, 0 for none")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "run the controllers on one replica only; every replica answers reviews")
+	flags.StringVar(&o.WebhookConfiguration, "webhook-configuration", "sluice", "name of the validating and of the mutating webhook configuration, whose rules follow the policies")
+	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "time between two audits of what exists, beside one after every change of a policy; 0 for none")
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "Sluice's own namespace, which is exempt (default $POD_NAMESPACE)")
 	flags.StringSliceVar(&o.ExemptNamespaces, "exempt-namespaces", nil, "further namespaces that are never judged, names or globs: CNI, ingress controllers, cert-manager")
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")

@@ -149,3 +149,6 @@ func (c *Cluster) Namespace(ctx context.Context, name string) (engine.Document, 
 	}
 	return engine.FromGo(object.Object)
 }
+
+// Problem STUB.
+func (c *Cluster) Problem(kind schema.GroupKind) error { return c.check(kind) }

@@ -61,15 +61,14 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		if err != nil {
 			return err
 		}
-		_, _, err = cluster.Kubectl(ctx, "apply", "-k", filepath.Join("config", "local"))
-		return err
+		return installed.Install(ctx, cluster, filepath.Join("config", "local"))
 	})
 	if err != nil {
 		return err
 	}
 
 	var gate *process
-	err = out.step("sluice serve --profile baseline", func() (err error) {
+	err = out.step("sluice serve", func() (err error) {
 		gate, err = serve(ctx, cluster, binary, dir)
 		if err != nil {
 			return err
@@ -77,7 +76,7 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		if err := installed.Trust(ctx, cluster.Config, ca); err != nil {
 			return err
 		}
-		return installed.AwaitVerdicts(ctx, cluster)
+		return installed.AwaitVetting(ctx, cluster)
 	})
 	if gate != nil {
 		defer func() { err = errors.Join(err, gate.stop()) }()
@@ -86,6 +85,19 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		return errors.Join(err, gate.logEnd())
 	}
 
+	profile := filepath.Join("config", "profiles", "baseline.yaml")
+	err = out.step("kubectl apply -f "+profile, func() error {
+		if _, _, err := cluster.Kubectl(ctx, "apply", "-f", profile); err != nil {
+			return err
+		}
+		if err := installed.AwaitPolicies(ctx, cluster); err != nil {
+			return err
+		}
+		return installed.AwaitVerdicts(ctx, cluster)
+	})
+	if err != nil {
+		return errors.Join(err, gate.logEnd())
+	}
 	if err := show(ctx, out, cluster, binary); err != nil {
 		return errors.Join(err, gate.logEnd())
 	}

@@ -46,7 +46,6 @@ func serve(ctx context.Context, cluster *plane.Plane, binary, dir string) (*proc
 	}
 	webhook, probes := addresses[0], addresses[1]
 	gate, err := startProcess(ctx, filepath.Join(dir, "sluice.log"), binary, "serve",
-		"--profile=baseline",
 		"--kubeconfig="+kubeconfig,
 		"--namespace="+installed.Namespace,
 		"--cert-dir="+dir,

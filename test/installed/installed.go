@@ -22,9 +22,11 @@ import (
 
 	"github.com/sluice-gate/sluice/certs"
 	"github.com/sluice-gate/sluice/cmd/serve"
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
+	"github.com/sluice-gate/sluice/rego"
 	"github.com/sluice-gate/sluice/test/plane"
 )
 
@@ -47,7 +49,9 @@ type Options struct {
 	Policies  []string // as --policies
 	// Change edits the policies before they are compiled; may be nil.
 	Change func([]v1alpha1.GatePolicy)
-	Log    logr.Logger
+	// AuditInterval is that of serve; 0 for no audit.
+	AuditInterval time.Duration
+	Log           logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -62,10 +66,17 @@ type Manager struct {
 }
 
 // Start applies the manifests, starts the manager with the rights that they give it, makes the API server trust
-// its certificate, and waits until the API server gets verdicts from it.
+// its certificate, applies the policies, and waits until the API server gets verdicts by them.
 func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, error) {
-	if _, _, err := cluster.Kubectl(ctx, "apply", "-k", o.Manifests); err != nil {
-		return nil, fmt.Errorf("install: %w", err)
+	set, err := profile.Load(profile.Options{Name: o.Profile, Paths: o.Policies})
+	if err != nil {
+		return nil, err
+	}
+	if o.Change != nil {
+		o.Change(set.Policies)
+	}
+	if err := Install(ctx, cluster, o.Manifests); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "sluice-installed-")
 	if err != nil {
@@ -77,7 +88,13 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 		err = m.serve(ctx, cluster, o)
 	}
 	if err == nil {
-		err = errors.Join(Trust(ctx, cluster.Config, ca), AwaitVerdicts(ctx, cluster))
+		err = Trust(ctx, cluster.Config, ca)
+	}
+	if err == nil {
+		err = ApplyPolicies(ctx, cluster, set)
+	}
+	if err == nil {
+		err = AwaitVerdicts(ctx, cluster)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Stop())
@@ -87,7 +104,7 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 
 // serve runs the manager as the ServiceAccount that config/rbac names.
 func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options) error {
-	set, err := profile.Load(profile.Options{Name: o.Profile, Paths: o.Policies})
+	library, err := engine.Load(rego.Rules)
 	if err != nil {
 		return err
 	}
@@ -100,14 +117,11 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options) er
 	if err != nil {
 		return err
 	}
-	if o.Change != nil {
-		o.Change(set.Policies)
-	}
 	m.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	probe := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	server, err := serve.New(ctx, serve.Options{
-		Config: config, Library: set.Library, Policies: set.Policies, Exceptions: set.Exceptions,
+	server, err := serve.New(serve.Options{
+		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
 		WebhookHost: "127.0.0.1", WebhookPort: ports[0], CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
 		Namespace: Namespace, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log,
 	})

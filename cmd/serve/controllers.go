@@ -1,0 +1,67 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/controllers"
+	"github.com/sluice-gate/sluice/policies/state"
+	"github.com/sluice-gate/sluice/webhook"
+)
+
+// eventSource names Sluice in events.
+const eventSource = "sluice"
+
+// cacheOptions keep the manager's cache small: of webhook configurations only Sluice's own are read.
+func cacheOptions(o Options) cache.Options {
+	own := cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", o.WebhookConfiguration)}
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&admissionv1.ValidatingWebhookConfiguration{}: own,
+			&admissionv1.MutatingWebhookConfiguration{}:   own,
+		},
+	}
+}
+
+// addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots.
+func addControllers(manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, snapshots *controllers.Snapshots) error {
+	metrics, err := controllers.NewMetrics(o.Registerer)
+	if err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	compiler := &controllers.Compiler{
+		Reader: manager.GetClient(), Options: gate, Watch: known.Watch, Snapshots: snapshots, Metrics: metrics,
+		Use: func(g *policies.Gate) { current.Set(g, g.Kinds()) },
+	}
+	interceptor := &controllers.Interceptor{
+		Client: manager.GetClient(), Mapper: manager.GetRESTMapper(), Configuration: o.WebhookConfiguration, Snapshots: snapshots,
+	}
+	events := manager.GetEventRecorder(eventSource)
+	errs := []error{
+		compiler.SetupWithManager(manager),
+		interceptor.SetupWithManager(manager),
+		(&controllers.PolicyStatus{
+			Client: manager.GetClient(), Mapper: manager.GetRESTMapper(), Snapshots: snapshots, Interceptor: interceptor,
+			Rights:        controllers.NewRights(manager.GetClient(), manager.GetRESTMapper()),
+			Configuration: o.WebhookConfiguration, StateProblem: known.Problem, Events: events,
+		}).SetupWithManager(manager),
+		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
+		(&controllers.Generator{Client: manager.GetClient(), Snapshots: snapshots, Events: events}).SetupWithManager(manager),
+	}
+	if o.AuditInterval > 0 {
+		errs = append(errs, (&controllers.Auditor{
+			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: manager.GetRESTMapper(),
+			Snapshots: snapshots, Interval: o.AuditInterval, Now: time.Now,
+		}).SetupWithManager(manager))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,185 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// Compiler compiles all GatePolicies and GateExceptions when one of them changes and puts the result in use. It
+// runs on every replica, off the path of reviews. A policy that doesn't compile stays in use as it was when
+// it last did, after a restart too; without such a version its reviews are its error. It never stops others.
+type Compiler struct {
+	// Reader reads GatePolicies and GateExceptions.
+	Reader client.Reader
+	// Options are those of the gate; the policies, exceptions and the gate before are filled in.
+	Options policies.Options
+	// Watch makes the state follow the kinds that rules ask about, and no others.
+	Watch func(ctx context.Context, kinds ...schema.GroupKind) error
+	// Use puts a gate in use.
+	Use       func(*policies.Gate)
+	Snapshots *Snapshots
+	Metrics   *Metrics
+
+	good map[types.UID]v1alpha1.LastGood // what compiled in this process
+}
+
+// everything is the one request of a controller that looks at all objects at once: many changes are one
+// piece of work.
+func everything() []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: "all"}}}
+}
+
+func enqueueEverything() handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request { return everything() })
+}
+
+// atStart gives a controller its first work, even if there is no object.
+func atStart() source.Source {
+	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		queue.Add(everything()[0])
+		return nil
+	})
+}
+
+// SetupWithManager registers the reconciler.
+func (c *Compiler) SetupWithManager(m ctrl.Manager) error {
+	c.good = map[types.UID]v1alpha1.LastGood{}
+	ofSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	everyReplica := false
+	return ctrl.NewControllerManagedBy(m).Named("compile").
+		WithOptions(controller.Options{NeedLeaderElection: &everyReplica}).
+		Watches(&v1alpha1.GatePolicy{}, enqueueEverything(), ofSpec).
+		Watches(&v1alpha1.GateException{}, enqueueEverything(), ofSpec).
+		WatchesRawSource(atStart()).
+		Complete(c)
+}
+
+// Reconcile compiles what there is now.
+func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	var all v1alpha1.GatePolicyList
+	var exceptions v1alpha1.GateExceptionList
+	if err := errors.Join(c.Reader.List(ctx, &all), c.Reader.List(ctx, &exceptions)); err != nil {
+		return ctrl.Result{}, fmt.Errorf("list policies: %w", err)
+	}
+	started := time.Now()
+	snapshot := c.compile(all.Items, exceptions.Items)
+	// First the state, so that no rule asks for what nobody watches.
+	err := c.Watch(ctx, snapshot.Gate.StateKinds()...)
+	c.Use(snapshot.Gate)
+	c.Metrics.observe(snapshot, time.Since(started))
+	c.log(ctx, snapshot)
+	c.Snapshots.store(snapshot)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("watch what rules ask about: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// compile makes a gate of all policies. Those that don't compile are replaced by their last good version.
+func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.GateException) *Snapshot {
+	o := c.Options
+	o.Previous = c.Snapshots.Gate()
+	o.Policies, o.Exceptions = all, exceptions
+	gate, rejected := policies.Assemble(o)
+	broken, wrong := byName(rejected)
+	snapshot := &Snapshot{Gate: gate, Policies: map[string]PolicyResult{}, Exceptions: map[string]ExceptionResult{}}
+	good := map[types.UID]v1alpha1.LastGood{}
+	o.Policies = make([]v1alpha1.GatePolicy, len(all))
+	restored := false
+	for i, p := range all {
+		result := PolicyResult{UID: p.UID, Generation: p.Generation, Created: p.CreationTimestamp, Err: broken[p.Name]}
+		if result.Err == nil {
+			result.LastGood = &v1alpha1.LastGood{Generation: p.Generation, Spec: p.Spec}
+		} else if last, ok := c.lastGood(&p); ok {
+			result.LastGood, restored = &last, true
+			p.Spec = last.Spec
+		}
+		o.Policies[i], snapshot.Policies[p.Name] = p, result
+	}
+	if restored {
+		snapshot.Gate, rejected = policies.Assemble(o)
+		again, _ := byName(rejected)
+		for name := range again { // such as a last good version of which this Sluice no longer has the rule
+			result := snapshot.Policies[name]
+			result.LastGood = nil
+			snapshot.Policies[name] = result
+		}
+	}
+	for _, result := range snapshot.Policies {
+		if result.LastGood != nil {
+			good[result.UID] = *result.LastGood
+		}
+	}
+	for _, i := range snapshot.Gate.Interests() {
+		result := snapshot.Policies[i.Policy]
+		result.Interest = i
+		snapshot.Policies[i.Policy] = result
+	}
+	for _, e := range exceptions {
+		snapshot.Exceptions[e.Name] = ExceptionResult{UID: e.UID, Generation: e.Generation, Err: wrong[e.Name]}
+	}
+	c.good = good
+	return snapshot
+}
+
+// lastGood is the version of a policy that compiled last: in this process, or as the leader noted it. A policy
+// that was deleted and made anew has none.
+func (c *Compiler) lastGood(p *v1alpha1.GatePolicy) (v1alpha1.LastGood, bool) {
+	if last, ok := c.good[p.UID]; ok {
+		return last, true
+	}
+	if p.Status.LastGood != nil {
+		return *p.Status.LastGood, true
+	}
+	return v1alpha1.LastGood{}, false
+}
+
+// byName sorts what was rejected into policies and exceptions.
+func byName(rejected []policies.Rejected) (broken, wrong map[string]error) {
+	broken, wrong = map[string]error{}, map[string]error{}
+	for _, r := range rejected {
+		into := broken
+		if r.Kind == policies.KindException {
+			into = wrong
+		}
+		into[r.Name] = errors.Join(into[r.Name], r.Err)
+	}
+	return broken, wrong
+}
+
+// log writes what is new, once.
+func (c *Compiler) log(ctx context.Context, snapshot *Snapshot) {
+	log := ctrl.LoggerFrom(ctx)
+	before := c.Snapshots.Load()
+	for name, result := range snapshot.Policies {
+		if before != nil && before.Policies[name].UID == result.UID && before.Policies[name].Generation == result.Generation {
+			continue
+		}
+		switch {
+		case result.Err == nil:
+			log.Info("policy compiled", "policy", name, "generation", result.Generation)
+		case result.LastGood != nil:
+			log.Error(result.Err, "policy does not compile, its last good version stays in use", "policy", name,
+				"generation", result.Generation, "lastGood", result.LastGood.Generation)
+		default:
+			log.Error(result.Err, "policy does not compile and has no last good version", "policy", name, "generation", result.Generation)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Interceptor keeps the rules of the shipped webhook configurations equal to what the policies want to be asked
+// about. It owns this one field by server-side apply, on the object that it read (by its uid): it never creates a
+// configuration, never adds an entry and never touches what GitOps or cert-manager write. It runs on the leader.
+type Interceptor struct {
+	Client client.Client
+	Mapper meta.RESTMapper
+	// Configuration is the name of both webhook configurations.
+	Configuration string
+	Snapshots     *Snapshots
+
+	problem atomic.Pointer[string]
+}
+
+// unservedRetry is how often kinds that the API server doesn't serve are looked for again, beside the moment in which a
+// CustomResourceDefinition changes: APIServices bring kinds too.
+const unservedRetry = time.Minute
+
+// crdMetadata is a CustomResourceDefinition of which only the metadata is read.
+func crdMetadata() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition"}}
+}
+
+// SetupWithManager registers the reconciler.
+func (i *Interceptor) SetupWithManager(m ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(m).Named("intercept").
+		Watches(&admissionv1.ValidatingWebhookConfiguration{}, enqueueEverything()).
+		Watches(&admissionv1.MutatingWebhookConfiguration{}, enqueueEverything()).
+		WatchesMetadata(crdMetadata(), enqueueEverything()).
+		WatchesRawSource(i.Snapshots.changes(enqueueEverything())).
+		Complete(i)
+}
+
+// Problem says why the webhook configurations could not be brought up to date; "" if they were.
+func (i *Interceptor) Problem() string {
+	if problem := i.problem.Load(); problem != nil {
+		return *problem
+	}
+	return ""
+}
+
+// Reconcile brings both configurations up to date.
+func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	gate := i.Snapshots.Gate()
+	if gate == nil {
+		return ctrl.Result{}, nil // the first snapshot brings us back
+	}
+	rules, unserved := rulesFor(gate.Interests(), i.Mapper)
+	found, present, err := configurations(ctx, i.Client, i.Configuration)
+	for mutating, configuration := range found {
+		err = errors.Join(err, i.apply(ctx, configuration, mutating, present, rules))
+	}
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	i.problem.Store(&problem)
+	if len(unserved) > 0 {
+		return ctrl.Result{RequeueAfter: unservedRetry}, err
+	}
+	return ctrl.Result{}, err
+}
+
+// configurations reads both webhook configurations, and the rules of their entries. A missing one is left out.
+func configurations(ctx context.Context, c client.Reader, name string) (map[bool]client.Object, map[hook][]admissionv1.RuleWithOperations, error) {
+	found, entries := map[bool]client.Object{}, map[string][]admissionv1.RuleWithOperations{}
+	validating, mutating := &admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfiguration{}
+	for isMutating, object := range map[bool]client.Object{false: validating, true: mutating} {
+		switch err := c.Get(ctx, client.ObjectKey{Name: name}, object); {
+		case err == nil:
+			found[isMutating] = object
+		case !apierrors.IsNotFound(err):
+			return nil, nil, fmt.Errorf("read the webhook configuration %s: %w", name, err)
+		}
+	}
+	for _, entry := range validating.Webhooks {
+		entries[entry.Name] = append([]admissionv1.RuleWithOperations{}, entry.Rules...)
+	}
+	for _, entry := range mutating.Webhooks {
+		entries[entry.Name] = append([]admissionv1.RuleWithOperations{}, entry.Rules...)
+	}
+	rules := map[hook][]admissionv1.RuleWithOperations{}
+	for _, h := range hooks() {
+		if present, there := entries[h.name()]; there {
+			rules[h] = present
+		}
+	}
+	return found, rules, nil
+}
+
+// apply sets the rules of those entries that are there.
+func (i *Interceptor) apply(ctx context.Context, found client.Object, mutating bool, present, rules map[hook][]admissionv1.RuleWithOperations) error {
+	var webhooks []any
+	changed := false
+	for _, h := range hooks() {
+		before, there := present[h]
+		if h.mutating != mutating || !there {
+			continue
+		}
+		changed = changed || !equality.Semantic.DeepEqual(before, rules[h])
+		encoded := []any{}
+		for _, rule := range rules[h] {
+			one, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&rule)
+			if err != nil {
+				return fmt.Errorf("encode webhook rules: %w", err)
+			}
+			encoded = append(encoded, one)
+		}
+		webhooks = append(webhooks, map[string]any{"name": h.name(), "rules": encoded})
+	}
+	if !changed {
+		return nil
+	}
+	wanted := &unstructured.Unstructured{Object: map[string]any{"webhooks": webhooks}}
+	wanted.SetGroupVersionKind(admissionv1.SchemeGroupVersion.WithKind(configurationKind(mutating)))
+	wanted.SetName(found.GetName())
+	wanted.SetUID(found.GetUID()) // if it is gone, it stays gone
+	err := i.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(fieldManager))
+	if apierrors.IsConflict(err) {
+		return fmt.Errorf("the rules in the %s %s belong to somebody else, who has to give them up: %w", configurationKind(mutating), found.GetName(), err)
+	}
+	if err != nil {
+		return fmt.Errorf("set the rules in the %s %s: %w", configurationKind(mutating), found.GetName(), err)
+	}
+	ctrl.LoggerFrom(ctx).Info("webhook rules set", "kind", configurationKind(mutating), "name", found.GetName())
+	return nil
+}
+
+func configurationKind(mutating bool) string {
+	if mutating {
+		return "MutatingWebhookConfiguration"
+	}
+	return "ValidatingWebhookConfiguration"
+}

@@ -1,0 +1,45 @@
+package controllers
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics shows what is in use on this replica. Policies are named: platform teams have tens of them.
+type Metrics struct {
+	generation *prometheus.GaugeVec
+	compiled   *prometheus.GaugeVec
+	duration   prometheus.Histogram
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		generation: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_policy_active_generation",
+			Help: "The generation of the GatePolicy that this replica has in use; 0 if none compiles."}, []string{"policy"}),
+		compiled: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_policy_compiled",
+			Help: "1 if the newest generation of the GatePolicy compiles on this replica, else 0."}, []string{"policy"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_compile_duration_seconds",
+			Help: "Time to compile all policies after a change.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)}),
+	}
+	return m, errors.Join(registerer.Register(m.generation), registerer.Register(m.compiled), registerer.Register(m.duration))
+}
+
+func (m *Metrics) observe(snapshot *Snapshot, took time.Duration) {
+	m.duration.Observe(took.Seconds())
+	m.generation.Reset()
+	m.compiled.Reset()
+	for name, result := range snapshot.Policies {
+		active, compiled := int64(0), 0.0
+		if result.LastGood != nil {
+			active = result.LastGood.Generation
+		}
+		if result.Err == nil {
+			compiled = 1
+		}
+		m.generation.WithLabelValues(name).Set(float64(active))
+		m.compiled.WithLabelValues(name).Set(compiled)
+	}
+}

@@ -1,0 +1,139 @@
+package controllers
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+)
+
+// hook is one of the entries of the shipped webhook configurations. Workloads have entries of their own, which
+// a missing Sluice does not hold up.
+type hook struct {
+	mutating bool
+	workload bool
+}
+
+func hooks() []hook { return []hook{{false, false}, {false, true}, {true, false}, {true, true}} }
+
+// name is the entry's name in its configuration.
+func (h hook) name() string {
+	name := "validate"
+	if h.mutating {
+		name = "mutate"
+	}
+	if h.workload {
+		name += "-workloads"
+	}
+	return name + ".sluice.dev"
+}
+
+// isWorkload tells kinds whose objects are pods or have templates of pods.
+func isWorkload(kind schema.GroupKind) bool {
+	switch kind.Group {
+	case "apps", "batch":
+		return true
+	case "":
+		return kind.Kind == "Pod" || kind.Kind == "ReplicationController" || kind.Kind == "PodTemplate"
+	}
+	return false
+}
+
+// interest is all that policies want to know of one kind at one hook.
+type interest struct {
+	operations   []engine.Operation
+	subresources []string
+}
+
+// rulesFor are the rules of each hook that send what the policies want to be asked about and nothing else, and the
+// kinds that the API server does not serve. matchPolicy Equivalent sends other versions of a kind too, converted.
+func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][]admissionv1.RuleWithOperations, []schema.GroupKind) {
+	wanted := map[hook]map[schema.GroupKind]*interest{}
+	for _, i := range interests {
+		for _, kind := range i.Kinds {
+			for _, mutating := range []bool{false, true} {
+				if mutating && i.Patches || !mutating && i.Judges {
+					want(wanted, hook{mutating, isWorkload(kind)}, kind, i)
+				}
+			}
+		}
+	}
+	rules := map[hook][]admissionv1.RuleWithOperations{}
+	var unserved []schema.GroupKind
+	for h, kinds := range wanted {
+		for kind, i := range kinds {
+			mapping, err := mapper.RESTMapping(kind)
+			if err != nil {
+				unserved = append(unserved, kind)
+				continue
+			}
+			rules[h] = append(rules[h], i.rule(mapping))
+		}
+		slices.SortFunc(rules[h], func(a, b admissionv1.RuleWithOperations) int {
+			return cmp.Or(cmp.Compare(a.APIGroups[0], b.APIGroups[0]), cmp.Compare(a.Resources[0], b.Resources[0]))
+		})
+	}
+	return rules, unserved
+}
+
+func want(wanted map[hook]map[schema.GroupKind]*interest, h hook, kind schema.GroupKind, i policies.Interest) {
+	if wanted[h] == nil {
+		wanted[h] = map[schema.GroupKind]*interest{}
+	}
+	if wanted[h][kind] == nil {
+		wanted[h][kind] = &interest{}
+	}
+	all := wanted[h][kind]
+	for _, operation := range i.Operations {
+		if h.mutating && operation == engine.Delete {
+			continue // there is nothing to patch
+		}
+		all.operations = append(all.operations, operation)
+	}
+	all.subresources = append(all.subresources, i.Subresources...)
+}
+
+func (i *interest) rule(mapping *meta.RESTMapping) admissionv1.RuleWithOperations {
+	scope := admissionv1.ClusterScope
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		scope = admissionv1.NamespacedScope
+	}
+	rule := admissionv1.RuleWithOperations{Rule: admissionv1.Rule{
+		APIGroups: []string{mapping.Resource.Group}, APIVersions: []string{mapping.Resource.Version},
+		Resources: []string{mapping.Resource.Resource}, Scope: &scope,
+	}}
+	slices.Sort(i.operations)
+	for _, operation := range slices.Compact(i.operations) {
+		rule.Operations = append(rule.Operations, admissionv1.OperationType(operation))
+	}
+	slices.SortFunc(i.subresources, strings.Compare)
+	for _, subresource := range slices.Compact(i.subresources) {
+		rule.Resources = append(rule.Resources, mapping.Resource.Resource+"/"+subresource)
+	}
+	return rule
+}
+
+// covers tells whether some of the rules sends everything that the wanted rule does.
+func covers(rules []admissionv1.RuleWithOperations, wanted admissionv1.RuleWithOperations) bool {
+	return slices.ContainsFunc(rules, func(r admissionv1.RuleWithOperations) bool {
+		return containsAll(r.APIGroups, wanted.APIGroups) && containsAll(r.APIVersions, wanted.APIVersions) &&
+			containsAll(r.Resources, wanted.Resources) && containsAll(r.Operations, wanted.Operations) &&
+			(r.Scope == nil || *r.Scope == admissionv1.AllScopes || *r.Scope == *wanted.Scope)
+	})
+}
+
+// containsAll tells whether all wanted values are among those given; * is any.
+func containsAll[T ~string](given, wanted []T) bool {
+	for _, w := range wanted {
+		if !slices.Contains(given, w) && !slices.Contains(given, "*") {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,40 @@
+package policies
+
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+)
+
+// Interest is what a policy wants to be asked about.
+type Interest struct {
+	Policy       string
+	Kinds        []schema.GroupKind
+	Operations   []engine.Operation
+	Subresources []string
+	// Judges: the policy has a say in whether a request passes. Patches: it changes objects. A policy that
+	// only generates wants neither.
+	Judges, Patches bool
+	// State are the kinds that the rule asks about, Generates those that it produces.
+	State, Generates []schema.GroupKind
+	// Rule is the id of the rule.
+	Rule string
+}
+
+// Interests are those of all policies, sorted by name.
+func (g *Gate) Interests() []Interest {
+	out := make([]Interest, 0, len(g.policies))
+	for _, p := range g.policies {
+		out = append(out, Interest{
+			Policy: p.name, Rule: p.rule.ID, State: p.rule.State, Generates: p.rule.Generates,
+			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources,
+			Judges:  p.rule.States(engine.Deny) || p.rule.States(engine.Warn),
+			Patches: p.rule.States(engine.Patch),
+		})
+	}
+	slices.SortFunc(out, func(a, b Interest) int { return cmp.Compare(a.Policy, b.Policy) })
+	return out
+}

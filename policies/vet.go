@@ -1,0 +1,55 @@
+package policies
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// VetPolicy tells what is wrong with a policy that is about to join or replace one of o.Policies: whatever would keep it
+// from compiling among them, and patches that are bound to collide with those of another.
+func VetPolicy(o Options, candidate v1alpha1.GatePolicy) error {
+	o.Policies = slices.DeleteFunc(slices.Clone(o.Policies), func(p v1alpha1.GatePolicy) bool { return p.Name == candidate.Name })
+	o.Policies = append(o.Policies, candidate)
+	gate, rejected := Assemble(o)
+	if err := rejectionOf(rejected, KindPolicy, candidate.Name); err != nil {
+		return err
+	}
+	var errs []error
+	for _, collision := range gate.Collisions() {
+		if slices.Contains(collision.Policies[:], candidate.Name) {
+			errs = append(errs, collision)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// VetException tells what is wrong with an exception among o.Policies. One that has expired is valid: it excuses nothing,
+// which the warning says.
+func VetException(o Options, candidate v1alpha1.GateException) (warning string, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Exceptions = []v1alpha1.GateException{candidate}
+	_, rejected := Assemble(o)
+	if err := rejectionOf(rejected, KindException, candidate.Name); err != nil {
+		return "", err
+	}
+	if expires := candidate.Spec.Expires.Time; !o.Now().Before(expires) {
+		return fmt.Sprintf("spec.expires: %s has passed: the exception excuses nothing", expires.UTC().Format(time.RFC3339)), nil
+	}
+	return "", nil
+}
+
+func rejectionOf(rejected []Rejected, kind, name string) error {
+	var errs []error
+	for _, r := range rejected {
+		if r.Kind == kind && r.Name == name {
+			errs = append(errs, r.Err)
+		}
+	}
+	return errors.Join(errs...)
+}

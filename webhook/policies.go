@@ -1,0 +1,93 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// The paths on which GatePolicies and GateExceptions are vetted before they are stored.
+const (
+	PoliciesPath   = "/validate-gatepolicies"
+	ExceptionsPath = "/validate-gateexceptions"
+)
+
+// Vetting refuses policies and exceptions that would have no effect or a wrong one, by what `sluice check --policies`
+// goes by. An update that leaves the spec alone passes: labels and finalizers of a bad policy can be changed. Deletions
+// are never asked about.
+type Vetting struct {
+	// Reader lists the policies that are there.
+	Reader client.Reader
+	// Options are those of the gate in use: policies and exceptions are filled in.
+	Options func() policies.Options
+}
+
+// Register adds the handlers to a server.
+func (v Vetting) Register(server ctrlwebhook.Server, scheme *runtime.Scheme) {
+	server.Register(PoliciesPath, admission.WithValidator(scheme, policyVetting{v}))
+	server.Register(ExceptionsPath, admission.WithValidator(scheme, exceptionVetting{v}))
+}
+
+func (v Vetting) options(ctx context.Context) (policies.Options, error) {
+	var all v1alpha1.GatePolicyList
+	if err := v.Reader.List(ctx, &all); err != nil {
+		return policies.Options{}, fmt.Errorf("list the policies that are there: %w", err)
+	}
+	o := v.Options()
+	o.Policies = all.Items
+	return o, nil
+}
+
+type policyVetting struct{ Vetting }
+
+func (v policyVetting) ValidateCreate(ctx context.Context, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
+	o, err := v.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return nil, policies.VetPolicy(o, *policy)
+}
+
+func (v policyVetting) ValidateUpdate(ctx context.Context, before, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
+	if equality.Semantic.DeepEqual(before.Spec, policy.Spec) {
+		return nil, nil
+	}
+	return v.ValidateCreate(ctx, policy)
+}
+
+func (policyVetting) ValidateDelete(context.Context, *v1alpha1.GatePolicy) (admission.Warnings, error) {
+	return nil, nil
+}
+
+type exceptionVetting struct{ Vetting }
+
+func (v exceptionVetting) ValidateCreate(ctx context.Context, exception *v1alpha1.GateException) (admission.Warnings, error) {
+	o, err := v.options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	warning, err := policies.VetException(o, *exception)
+	if warning == "" {
+		return nil, err
+	}
+	return admission.Warnings{warning}, err
+}
+
+func (v exceptionVetting) ValidateUpdate(ctx context.Context, before, exception *v1alpha1.GateException) (admission.Warnings, error) {
+	if equality.Semantic.DeepEqual(before.Spec, exception.Spec) {
+		return nil, nil
+	}
+	return v.ValidateCreate(ctx, exception)
+}
+
+func (exceptionVetting) ValidateDelete(context.Context, *v1alpha1.GateException) (admission.Warnings, error) {
+	return nil, nil
+}
