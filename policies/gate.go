@@ -98,7 +98,10 @@ func NewGate(o Options) (*Gate, error) {
 	if g.program, err = engine.Compile(compiled, o.Budget); err != nil {
 		return nil, err
 	}
-	return g, nil
+	for _, collision := range g.Collisions() {
+		errs = append(errs, fmt.Errorf("policy %q: %w", collision.Policies[1], collision))
+	}
+	return g, errors.Join(errs...)
 }
 
 func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy) (policy, map[string]any, error) {

@@ -22,20 +22,26 @@ func (e *endpoint) judge(ctx context.Context, reviewer Reviewer, request policie
 	return e.ask(reviewer, ctx, request)
 }
 
-// logDecision writes a denial, and a policy that could not be judged, at Info; everything else at V(1).
+// logDecision writes a denial, a policy that could not be judged, and what an exception excused, at Info; everything else at V(1).
 // Nothing of the object but its name is logged.
 func (e *endpoint) logDecision(request policies.Request, decision policies.Decision) {
 	failed := namesOf(decision.Findings, func(f policies.Finding) bool { return f.Failed })
+	excused := namesOf(decision.Findings, func(f policies.Finding) bool { return f.Excused != "" })
 	switch {
 	case !decision.Allowed():
 		denials := namesOf(decision.Denials(), func(policies.Finding) bool { return true })
 		keys := append(logKeys(request), "policy", denials)
+		if excused != "" {
+			keys = append(keys, "excused", excused)
+		}
 		if decision.Failure != "" {
 			keys = append(keys, "failure", decision.Failure)
 		}
 		e.log.Info("request denied", keys...)
 	case failed != "":
 		e.log.Info("request allowed though policies could not be judged", append(logKeys(request), "policy", failed)...)
+	case excused != "":
+		e.log.Info("request allowed by an exception", append(logKeys(request), "excused", excused)...)
 	default:
 		if log := e.log.V(1); log.Enabled() {
 			all := namesOf(decision.Findings, func(policies.Finding) bool { return true })

@@ -32,7 +32,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "sluice_review_duration_seconds", Help: "Time to answer a review, from its header to the answer.",
 			Buckets: []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 2.5, 10},
 		}, []string{"handler"}),
-		findings: counter("sluice_findings_total", "Findings by policy and action: deny, warn, audit or error.", "policy", "action"),
+		findings: counter("sluice_findings_total", "Findings by policy and action: deny, warn, audit, error or excused (by a GateException).", "policy", "action"),
 		errors:   counter("sluice_evaluation_errors_total", "Reviews that a policy could not judge.", "policy"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_reviews_in_flight", Help: "Reviews being read, waiting or judged."}),
 		rejected: counter("sluice_reviews_rejected_total", "Requests refused unjudged, with a code other than 200.", "reason"),
@@ -85,9 +85,11 @@ func outcome(d policies.Decision) string {
 	return "error"
 }
 
-// action is what the command line calls a finding's action.
+// action is what the command line calls a finding's action, or excused.
 func action(f policies.Finding) string {
 	switch {
+	case f.Excused != "":
+		return "excused"
 	case f.Failed:
 		return "error"
 	case f.Effect == policies.EffectWarn, f.Effect == policies.EffectAudit:

@@ -119,7 +119,8 @@ func (s *PolicyStatus) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 func (s *PolicyStatus) announce(policy *v1alpha1.GatePolicy, before *v1alpha1.GatePolicyStatus) {
 	now := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady)
 	last := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
-	if last != nil && last.Status == now.Status && last.Reason == now.Reason {
+	starting := now.Reason == v1alpha1.ReasonStateNotSynced || now.Reason == v1alpha1.ReasonNotIntercepted
+	if last == nil && starting || last != nil && last.Status == now.Status && last.Reason == now.Reason {
 		return
 	}
 	kind := "Normal"
@@ -221,13 +222,29 @@ func (s *PolicyStatus) notIntercepted(ctx context.Context, i policies.Interest) 
 	return "", nil
 }
 
+// describeInterest says what a policy does, such as "judges CREATE, UPDATE of Service".
 func describeInterest(i policies.Interest) string {
-	var kinds, operations []string
-	for _, kind := range i.Kinds {
-		kinds = append(kinds, engine.FormatGroupKind(kind))
+	var does []string
+	if i.Judges {
+		does = append(does, "judges")
 	}
+	if i.Patches {
+		does = append(does, "patches")
+	}
+	if len(i.Generates) > 0 {
+		does = append(does, "generates "+kindNames(i.Generates)+" on")
+	}
+	var operations []string
 	for _, operation := range i.Operations {
 		operations = append(operations, string(operation))
 	}
-	return truncate(fmt.Sprintf("judges %s of %s", strings.Join(operations, ", "), strings.Join(kinds, ", ")), maxConditionMessage)
+	return truncate(fmt.Sprintf("%s %s of %s", strings.Join(does, " and "), strings.Join(operations, ", "), kindNames(i.Kinds)), maxConditionMessage)
+}
+
+func kindNames(kinds []schema.GroupKind) string {
+	names := make([]string, len(kinds))
+	for n, kind := range kinds {
+		names[n] = engine.FormatGroupKind(kind)
+	}
+	return strings.Join(names, ", ")
 }

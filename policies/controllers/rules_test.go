@@ -1,0 +1,109 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+)
+
+func served() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Group: "networking.k8s.io", Version: "v1"}, {Version: "v1"}, {Group: "apps", Version: "v1"}})
+	for _, k := range []struct {
+		group, version, kind string
+		scope                meta.RESTScope
+	}{
+		{"networking.k8s.io", "v1", "Ingress", meta.RESTScopeNamespace},
+		{"", "v1", "Service", meta.RESTScopeNamespace},
+		{"", "v1", "Namespace", meta.RESTScopeRoot},
+		{"", "v1", "Pod", meta.RESTScopeNamespace},
+		{"apps", "v1", "Deployment", meta.RESTScopeNamespace},
+	} {
+		m.Add(schema.GroupVersionKind{Group: k.group, Version: k.version, Kind: k.kind}, k.scope)
+	}
+	return m
+}
+
+var (
+	ingress    = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
+	service    = schema.GroupKind{Kind: "Service"}
+	pod        = schema.GroupKind{Kind: "Pod"}
+	deployment = schema.GroupKind{Group: "apps", Kind: "Deployment"}
+	gateway    = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "Gateway"}
+)
+
+func judging(kinds []schema.GroupKind, operations ...engine.Operation) policies.Interest {
+	return policies.Interest{Policy: "p", Kinds: kinds, Operations: operations, Judges: true}
+}
+
+// text writes rules as group/version resources operations scope, one a line.
+func text(rules []admissionv1.RuleWithOperations) string {
+	var lines []string
+	for _, r := range rules {
+		lines = append(lines, fmt.Sprintf("%s/%s %s %s %s", r.APIGroups, r.APIVersions, r.Resources, r.Operations, *r.Scope))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
+	patching := policies.Interest{Policy: "q", Kinds: []schema.GroupKind{ingress}, Operations: []engine.Operation{engine.Update, engine.Delete}, Patches: true}
+	status := judging([]schema.GroupKind{service}, engine.Update)
+	status.Subresources = []string{"status"}
+	generating := policies.Interest{Policy: "g", Kinds: []schema.GroupKind{{Kind: "Namespace"}}, Operations: []engine.Operation{engine.Create},
+		Generates: []schema.GroupKind{{Group: "networking.k8s.io", Kind: "NetworkPolicy"}}}
+	rules, unserved := rulesFor([]policies.Interest{
+		judging([]schema.GroupKind{ingress, service}, engine.Update, engine.Create), judging([]schema.GroupKind{ingress}, engine.Delete),
+		patching, status, generating, judging([]schema.GroupKind{pod, deployment}, engine.Create), judging([]schema.GroupKind{gateway}, engine.Create),
+	}, served())
+	for h, want := range map[hook]string{
+		{false, false}: "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced\n[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
+		{false, true}:  "[]/[v1] [pods] [CREATE] Namespaced\n[apps]/[v1] [deployments] [CREATE] Namespaced",
+		{true, false}:  "[networking.k8s.io]/[v1] [ingresses] [UPDATE] Namespaced",
+		{true, true}:   "",
+	} {
+		if got := text(rules[h]); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", h.name(), got, want)
+		}
+	}
+	if !slices.Equal(unserved, []schema.GroupKind{gateway}) {
+		t.Errorf("unserved %v", unserved)
+	}
+}
+
+func TestNoPoliciesSendNothing(t *testing.T) {
+	if rules, unserved := rulesFor(nil, served()); len(rules)+len(unserved) != 0 {
+		t.Errorf("%v, %v", rules, unserved)
+	}
+}
+
+func TestCovers(t *testing.T) {
+	rules, _ := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress, service}, engine.Create, engine.Update)}, served())
+	present := rules[hook{}]
+	for name, c := range map[string]struct {
+		interest policies.Interest
+		want     bool
+	}{
+		"the same":          {judging([]schema.GroupKind{ingress}, engine.Create, engine.Update), true},
+		"less":              {judging([]schema.GroupKind{service}, engine.Create), true},
+		"another operation": {judging([]schema.GroupKind{ingress}, engine.Create, engine.Delete), false},
+		"another kind":      {judging([]schema.GroupKind{{Kind: "Namespace"}}, engine.Create), false},
+	} {
+		wanted, _ := rulesFor([]policies.Interest{c.interest}, served())
+		if got := covers(present, wanted[hook{}][0]); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	anything := admissionv1.AllScopes
+	wide := admissionv1.RuleWithOperations{Operations: []admissionv1.OperationType{"*"},
+		Rule: admissionv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*"}, Scope: &anything}}
+	if !covers([]admissionv1.RuleWithOperations{wide}, present[0]) {
+		t.Error("a rule of wildcards covers everything")
+	}
+}

@@ -1,0 +1,163 @@
+package policies_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// reviews counts the reviews of a kind so far, or of all if it is empty.
+func reviews(kind string) float64 {
+	GinkgoHelper()
+	families, err := manager.Metrics.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	total := 0.0
+	for _, family := range families {
+		if family.GetName() != "sluice_reviews_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			if kind == "" || label(metric, "kind") == kind {
+				total += metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return total
+}
+
+func label(metric *dto.Metric, name string) string {
+	for _, pair := range metric.GetLabel() {
+		if pair.GetName() == name {
+			return pair.GetValue()
+		}
+	}
+	return ""
+}
+
+func configMap(ns, name, value string) string {
+	return fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: %s}\ndata: {key: %s}\n", name, ns, value)
+}
+
+var _ = Describe("a policy", func() {
+	It("of a shipped profile is ready, with its rule, action and findings in kubectl get", func(ctx SpecContext) {
+		Eventually(func() string { return must(ctx, "", "get", "gatepolicies", "ingress-tls-required") }).Should(
+			MatchRegexp(`(?s)^NAME +RULE +ACTION +READY +FINDINGS +AGE\ningress-tls-required +ingress-tls-required +Deny +True +0 +\d+s$`))
+		Expect(must(ctx, "", "get", "gp", "-o", "name")).To(ContainSubstring("gatepolicy.policy.sluice.dev/service-external-ips"))
+		Expect(must(ctx, "", "get", "sluice", "-o", "name")).To(ContainSubstring("gatepolicy.policy.sluice.dev/service-external-ips"))
+	})
+
+	It("makes a kind intercepted that nobody judged before, and its deletion ends that", func(ctx SpecContext) {
+		namespace(ctx, "interest")
+		before := reviews("")
+		must(ctx, configMap("interest", "a", "bad"), "apply", "-f", "-")
+		Expect(reviews("")).To(Equal(before), "no policy is about ConfigMaps")
+		turnOn(ctx, "config", rego("ConfigMap", `input.request.object.data.key == "bad"`))
+		Eventually(func() string { return apply(ctx, configMap("interest", "b", "bad"), "--dry-run=server").complaint }).Should(
+			ContainSubstring(`admission webhook "validate.sluice.dev" denied the request: ` + "\nconfig: refused by the test"))
+		Expect(apply(ctx, configMap("interest", "b", "good")).err).NotTo(HaveOccurred())
+		Expect(reviews("ConfigMap")).To(BeNumerically(">", 0))
+		must(ctx, "", "delete", "gatepolicy", "config")
+		Eventually(func() string {
+			return must(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}")
+		}).Should(Equal(`["services"] ["ingresses"] ["networkpolicies"]`))
+		Eventually(func() error { return apply(ctx, configMap("interest", "c", "bad")).err }).Should(Succeed())
+	})
+
+	It("is live within a second of a change, and a hundred edits in a second end in the last one", func(ctx SpecContext) {
+		namespace(ctx, "edited")
+		turnOn(ctx, "edits", rego("ConfigMap", `input.request.object.data.key == "v0"`))
+		Eventually(func() error { return apply(ctx, configMap("edited", "a", "v0"), "--dry-run=server").err }).ShouldNot(Succeed())
+		started := time.Now()
+		var group sync.WaitGroup
+		for i := range 10 { // kubectl takes its time
+			group.Go(func() {
+				defer GinkgoRecover()
+				for j := range 10 {
+					edit := fmt.Sprintf(`{"spec": {"message": "edit %d-%d"}}`, i, j)
+					must(ctx, "", "patch", "gatepolicy", "edits", "--type=merge", "-p", edit)
+				}
+			})
+		}
+		group.Wait()
+		must(ctx, policy("edits", rego("ConfigMap", `input.request.object.data.key == "last"`)), "apply", "-f", "-")
+		AddReportEntry("101 edits", time.Since(started).String())
+		Eventually(func() error { return apply(ctx, configMap("edited", "a", "last"), "--dry-run=server").err }).ShouldNot(Succeed())
+		Expect(apply(ctx, configMap("edited", "a", "v0"), "--dry-run=server").err).NotTo(HaveOccurred())
+		generation := must(ctx, "", "get", "gatepolicy", "edits", "-o", "jsonpath={.metadata.generation}")
+		Eventually(func() string {
+			return must(ctx, "", "get", "gatepolicy", "edits", "-o", "jsonpath={.status.observedGeneration} {.status.lastGood.generation}")
+		}).Should(Equal(generation + " " + generation))
+		Expect(condition(ctx, "gatepolicy/edits", "Ready")).To(HavePrefix("True Active"))
+	})
+
+	It("on Leases, Events and Nodes can't be, and a hundred writes of them cause no review", func(ctx SpecContext) {
+		namespace(ctx, "quiet")
+		got := apply(ctx, policy("heartbeat", rego("coordination.k8s.io/Lease", "true")))
+		Expect(got.complaint).To(ContainSubstring("coordination.k8s.io/Lease can't be matched: it is the cluster's heartbeat"))
+		before := reviews("")
+		var objects strings.Builder
+		for i := range 100 {
+			fmt.Fprintf(&objects, "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: l%d, namespace: quiet}\n", i)
+			fmt.Fprintf(&objects, "---\napiVersion: v1\nkind: Event\nmetadata: {name: e%d, namespace: quiet}\ninvolvedObject: {namespace: quiet}\n", i)
+			fmt.Fprintf(&objects, "---\napiVersion: v1\nkind: Node\nmetadata: {name: n%d}\n", i)
+		}
+		must(ctx, objects.String(), "create", "-f", "-")
+		Expect(reviews("")).To(Equal(before))
+	})
+
+	It("that denies everything locks nobody out", func(ctx SpecContext) {
+		namespace(ctx, "locked")
+		everything := "[ConfigMap, Service, Namespace, networking.k8s.io/Ingress, networking.k8s.io/NetworkPolicy, rbac.authorization.k8s.io/ClusterRole]"
+		spec := strings.Replace(rego("KINDS", "true"), "[KINDS]", everything, 1)
+		spec = strings.Replace(spec, "    #   judges", "    #   operations: [CREATE, UPDATE, DELETE]\n    #   judges", 1)
+		turnOn(ctx, "wall", spec)
+		Eventually(func() string { return apply(ctx, configMap("locked", "a", "x")).complaint }).Should(ContainSubstring("wall: refused by the test"))
+		Eventually(func() string { return kubectl(ctx, "", "create", "namespace", "another").complaint }).Should(ContainSubstring("wall: refused by the test"))
+		for _, ns := range []string{"sluice-system", "kube-system"} {
+			Expect(apply(ctx, configMap(ns, "a", "x")).err).NotTo(HaveOccurred(), ns)
+		}
+		must(ctx, "", "label", "gatepolicy", "wall", "team=platform") // policies can still be changed
+		must(ctx, "", "delete", "gatepolicy", "wall")
+		Eventually(func() error { return apply(ctx, configMap("locked", "a", "x")).err }).Should(Succeed())
+	})
+
+	It("that takes for ever is the error of its own reviews", func(ctx SpecContext) {
+		namespace(ctx, "endless")
+		endless := "count([1 | some a in numbers.range(1, 1000); some b in numbers.range(1, 1000); some c in numbers.range(1, 1000); a + b + c == 0]) > 0"
+		turnOn(ctx, "endless", rego("ConfigMap", endless)+"  match: {namespaces: [endless]}\n")
+		Eventually(func() string { return apply(ctx, configMap("endless", "a", "x")).complaint }).Should(
+			MatchRegexp(`denied the request: \nendless: could not judge: .*(100ms|steps)`))
+		namespace(ctx, "beside")
+		Expect(apply(ctx, configMap("beside", "a", "x")).err).NotTo(HaveOccurred())
+	})
+
+	It("counts what exists in its findings", func(ctx SpecContext) {
+		namespace(ctx, "audited")
+		must(ctx, configMap("audited", "a", "bad")+"---\n"+configMap("audited", "b", "bad")+"---\n"+configMap("audited", "c", "good"), "apply", "-f", "-")
+		must(ctx, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: read-config-maps, labels: {rbac.policy.sluice.dev/aggregate-to-sluice: "true"}}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}]
+`, "apply", "-f", "-")
+		DeferCleanup(func(ctx SpecContext) { must(ctx, "", "delete", "clusterrole", "read-config-maps") })
+		Eventually(func() string {
+			return kubectl(ctx, "", "auth", "can-i", "list", "configmaps", "-A", "--as=system:serviceaccount:sluice-system:sluice").out
+		}).Should(Equal("yes\n"))
+		turnOn(ctx, "audited", rego("ConfigMap", `input.request.object.data.key == "bad"`)+"  match: {namespaces: [audited]}\n")
+		Eventually(func() string {
+			return must(ctx, "", "get", "gatepolicy", "audited", "-o", "jsonpath={.status.audit.findings} {.status.audit.examples[*].name}")
+		}).Should(Equal("2 a b"))
+	})
+})
+
+// applied is whether a manifest is admitted, as a dry run.
+func applied(ctx context.Context, manifest string) func() error {
+	return func() error { return apply(ctx, manifest, "--dry-run=server").err }
+}
