@@ -95,7 +95,7 @@ func NewGate(o Options) (*Gate, error) {
 		return nil, err
 	}
 	var err error
-	if g.program, err = engine.Compile(compiled, o.Budget); err != nil {
+	if g.program, err = engine.Compile(compiled, o.Budget, nil); err != nil {
 		return nil, err
 	}
 	for _, collision := range g.Collisions() {

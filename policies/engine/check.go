@@ -10,28 +10,55 @@ import (
 	"github.com/sluice-gate/sluice/policies/engine/schema"
 )
 
-// check turns a parsed module into a Rule: METADATA, verbs, references, strict mode and types against
-// the schemas of the kinds that it names.
-func (l *Library) check(module *ast.Module) (*Rule, error) {
-	about, err := metadata(module)
-	stated, errs := statedVerbs(module)
-	if errs = append(errs, err); errors.Join(errs...) != nil {
-		return nil, errors.Join(errs...)
+// check turns a parsed module and libs of its own into a Rule: METADATA, verbs, references, strict mode and types
+// against the schemas of the kinds that it names. Only the libs that it reaches are compiled along.
+func (l *Library) check(source parsed, own ...parsed) (*Rule, error) {
+	module := source.module
+	libs := reach(l.shadowed(own), append(modulesOf(own), module)...)
+	texts := map[string]string{source.file(): source.text}
+	for file := range libs {
+		texts[file] = l.texts[file]
 	}
-	rule := &Rule{Metadata: about, File: module.Package.Location.File, Verbs: stated, module: module, libs: l.libs}
+	for _, lib := range own {
+		libs[lib.file()], texts[lib.file()] = lib.module, lib.text
+	}
+	rule := &Rule{File: source.file(), module: module, libs: libs, ownLibs: len(own) > 0, texts: texts}
+	return rule, withSource(l.complete(rule), texts)
+}
+
+func modulesOf(sources []parsed) []*ast.Module {
+	out := make([]*ast.Module, len(sources))
+	for i, source := range sources {
+		out[i] = source.module
+	}
+	return out
+}
+
+// complete checks a rule and fills in what is known then.
+func (l *Library) complete(rule *Rule) error {
+	about, err := metadata(rule.module)
+	stated, errs := statedVerbs(rule.module)
+	if isLib(rule.module) {
+		errs = append(errs, fault(rule.module.Package.Location, "package %s: below sluice.lib are libs, which no policy can switch on; name the rule's package otherwise",
+			pathText(rule.module.Package.Path)))
+	}
+	if errs = append(errs, err); errors.Join(errs...) != nil {
+		return errors.Join(errs...)
+	}
+	rule.Metadata, rule.Verbs = about, stated
 	if err := checkVerbKinds(rule); err != nil {
-		return nil, err
+		return err
 	}
 	if rule.parameters, err = newParameters(rule); err != nil {
-		return nil, fault(module.Package.Location, "METADATA custom.parameters: %v", err)
+		return fault(rule.module.Package.Location, "METADATA custom.parameters: %v", err)
 	}
 	refs, err := rule.typeCheck(l.schemas)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rule.ReadsNamespace = refs.namespace
 	rule.State = sortedKinds(append(rule.State, refs.asked...))
-	return rule, rule.setJudged(refs.annotations)
+	return rule.setJudged(refs.annotations)
 }
 
 func checkVerbKinds(rule *Rule) error {
@@ -75,12 +102,7 @@ func (r *Rule) typeCheck(kinds *schema.Schemas) (references, error) {
 		return found, fmt.Errorf("schema of %s: %w", r.ID, err)
 	}
 	schemas.Put(ast.SchemaRootRef, input)
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).SetErrorLimit(0).WithSchemas(schemas).
-		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceReferences", MetricName: "sluice_references",
-			Stage: func(c *ast.Compiler) *ast.Error {
-				found, faults = r.references(c.Modules)
-				return nil
-			}})
+	compiler := newCompiler(func(c *ast.Compiler) { found, faults = r.references(c.Modules) }).WithSchemas(schemas)
 	compiler.Compile(r.copies())
 	if compiler.Failed() {
 		faults = append(faults, compileFaults(schema.Genuine(compiler.Errors))...)

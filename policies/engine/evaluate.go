@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -41,38 +40,62 @@ type Outcome struct {
 	Err      error
 }
 
-// planKey names a set of policies, by their indexes, and the verbs asked of them.
-type planKey string
-
-// plan is one query that asks several policies at once.
-type plan struct {
-	active []int
-	body   ast.Body
-	parts  []planPart
-}
-
-type planPart struct {
-	policy int
-	verb   Verb
-}
-
-// maxPlans bounds the plans kept for several policies at once. Which policies match depends on the namespace
-// and labels, so that few sets are in use; beyond the bound some plan makes room. Plans of one policy are kept
-// beside them: there are as many as policies.
-const maxPlans = 512
-
 // Evaluate asks the active policies (indexes into Policies) for the given verbs. Outcomes come in the
-// order of active. The common path is one query for all; when that fails or runs over its
-// budget, each policy is asked alone, so that an error is blamed on its policy and the others keep
-// their results.
+// order of active. The common path is one query for all of a unit, and most programs are one unit; when that fails or
+// runs over its budget, each of the unit's policies is asked alone, so that an error is blamed on its policy and the
+// others keep their results. The budget is for one query: at most two for each policy.
 func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ...Verb) []Outcome {
 	if len(active) == 0 {
 		return nil
 	}
 	input := in.term()
 	ctx = withState(ctx, in.State)
-	if together, err := p.plan(active, asked); err == nil {
-		if outcomes, err := p.run(ctx, together, input); err == nil {
+	var buffer [unitSize]int
+	first, together := p.seats[active[0]].unit, buffer[:0]
+	for _, policy := range active {
+		if p.seats[policy].unit == first {
+			together = append(together, p.seats[policy].index)
+		}
+	}
+	if len(together) == len(active) {
+		outcomes := first.evaluate(ctx, p.budget, input, together, asked)
+		for i := range outcomes {
+			outcomes[i].Policy = active[i]
+		}
+		return outcomes
+	}
+	return p.evaluateUnits(ctx, input, active, asked)
+}
+
+// evaluateUnits asks policies of several units.
+func (p *Program) evaluateUnits(ctx context.Context, input *ast.Term, active []int, asked []Verb) []Outcome {
+	var units []*unit
+	members := map[*unit][]int{} // positions in active
+	for at, policy := range active {
+		u := p.seats[policy].unit
+		if members[u] == nil {
+			units = append(units, u)
+		}
+		members[u] = append(members[u], at)
+	}
+	out := make([]Outcome, len(active))
+	for _, u := range units {
+		local := make([]int, len(members[u]))
+		for i, at := range members[u] {
+			local[i] = p.seats[active[at]].index
+		}
+		for i, outcome := range u.evaluate(ctx, p.budget, input, local, asked) {
+			outcome.Policy = active[members[u][i]]
+			out[members[u][i]] = outcome
+		}
+	}
+	return out
+}
+
+// evaluate asks policies of the unit, which active and the outcomes name by their indexes in it.
+func (u *unit) evaluate(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) []Outcome {
+	if together, err := u.plan(active, asked); err == nil {
+		if outcomes, err := u.run(ctx, budget, together, input); err == nil {
 			return outcomes
 		}
 	}
@@ -82,99 +105,34 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 			outcomes = append(outcomes, Outcome{Policy: policy, Err: fmt.Errorf("the request's deadline passed: %w", err)})
 			continue
 		}
-		outcomes = append(outcomes, p.evaluateOne(ctx, input, policy, asked))
+		outcomes = append(outcomes, u.evaluateOne(ctx, budget, input, policy, asked))
 	}
 	return outcomes
 }
 
-func (p *Program) evaluateOne(ctx context.Context, input *ast.Term, policy int, asked []Verb) Outcome {
-	alone, err := p.plan([]int{policy}, asked)
+func (u *unit) evaluateOne(ctx context.Context, budget Budget, input *ast.Term, policy int, asked []Verb) Outcome {
+	alone, err := u.plan([]int{policy}, asked)
 	if err != nil {
 		return Outcome{Policy: policy, Err: err}
 	}
-	outcomes, err := p.run(ctx, alone, input)
+	outcomes, err := u.run(ctx, budget, alone, input)
 	if err != nil {
 		return Outcome{Policy: policy, Err: err}
 	}
 	return outcomes[0]
 }
 
-// plan returns the kept plan for the policies, or prepares and keeps one.
-func (p *Program) plan(active []int, asked []Verb) (*plan, error) {
-	var name strings.Builder
-	for _, i := range active {
-		name.WriteString(strconv.Itoa(i))
-		name.WriteByte(' ')
-	}
-	for _, verb := range asked {
-		name.WriteString(string(verb))
-	}
-	key := planKey(name.String())
-	p.mu.RLock()
-	kept, found := p.plans[key]
-	p.mu.RUnlock()
-	if found {
-		return kept, nil
-	}
-	prepared, err := p.prepare(active, asked)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(active) > 1 {
-		if p.joint++; p.joint > maxPlans {
-			p.forgetOne()
-		}
-	}
-	p.plans[key] = prepared
-	return prepared, nil
-}
-
-// forgetOne drops some plan of several policies.
-func (p *Program) forgetOne() {
-	for key, kept := range p.plans {
-		if len(kept.active) > 1 {
-			delete(p.plans, key)
-			p.joint--
-			return
-		}
-	}
-}
-
-// prepare writes the query out := [data.gate.a.deny, data.gate.b.deny, …].
-func (p *Program) prepare(active []int, asked []Verb) (*plan, error) {
-	out := &plan{active: slices.Clone(active)}
-	var refs []*ast.Term
-	for _, i := range active {
-		for _, verb := range asked {
-			if p.policies[i].Rule.States(verb) {
-				refs = append(refs, ast.NewTerm(ast.Ref{ast.DefaultRootDocument, ast.StringTerm("gate"),
-					ast.StringTerm(p.policies[i].Name), ast.StringTerm(string(verb))}))
-				out.parts = append(out.parts, planPart{i, verb})
-			}
-		}
-	}
-	query := ast.NewBody(ast.Equality.Expr(ast.VarTerm("out"), ast.ArrayTerm(refs...)))
-	body, err := p.compiler.QueryCompiler().Compile(query)
-	if err != nil {
-		return nil, fmt.Errorf("prepare query: %w", err)
-	}
-	out.body = body
-	return out, nil
-}
-
 // run evaluates a plan. Any built-in error, an overrun, a conflict or a panic fails the whole of it.
-func (p *Program) run(ctx context.Context, pl *plan, input *ast.Term) (outcomes []Outcome, err error) {
+func (u *unit) run(ctx context.Context, budget Budget, pl *plan, input *ast.Term) (outcomes []Outcome, err error) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			outcomes, err = nil, fmt.Errorf("panic in evaluation: %v", caught)
 		}
 	}()
 	var builtinErrs []topdown.Error
-	watch := newMeter(ctx, p.budget)
-	query := topdown.NewQuery(pl.body).WithCompiler(p.compiler).WithStore(noData{}).WithInput(input).
-		WithCancel(watch).WithBuiltins(p.bounded).WithBuiltinErrorList(&builtinErrs).WithMetrics(metrics.NoOp())
+	watch := newMeter(ctx, budget)
+	query := topdown.NewQuery(pl.body).WithCompiler(u.compiler).WithStore(noData{}).WithInput(input).
+		WithCancel(watch).WithBuiltins(evaluationBuiltins()).WithBuiltinErrorList(&builtinErrs).WithMetrics(metrics.NoOp())
 	var values *ast.Array
 	err = query.Iter(ctx, func(result topdown.QueryResult) error {
 		if out := result["out"]; out != nil {

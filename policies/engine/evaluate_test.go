@@ -54,7 +54,7 @@ func compile(t testing.TB, library *engine.Library, names ...string) *engine.Pro
 		}
 		policies = append(policies, engine.Policy{Name: name, Rule: rule})
 	}
-	program, err := engine.Compile(policies, engine.DefaultBudget())
+	program, err := engine.Compile(policies, engine.DefaultBudget(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

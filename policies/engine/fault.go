@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,29 +12,107 @@ import (
 type Fault struct {
 	File   string
 	Line   int
-	Column int
-	Reason string
-	Source string // the line of source; may be empty
+	Column int    // in characters, from 1
+	Reason string // one line
+	Source string // the whole line of source, tabs and all; empty where the text is not known
 }
 
-// Error is file:line:column: reason, and the line of source below it.
+// Error is file:line:column: reason, in one line.
 func (f *Fault) Error() string {
-	text := fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Reason)
-	if f.Source != "" {
-		text += "\n\t" + f.Source
+	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Reason)
+}
+
+// Detail is Error with the Excerpt below it.
+func (f *Fault) Detail() string {
+	if excerpt := f.Excerpt(); excerpt != "" {
+		return f.Error() + "\n" + excerpt
 	}
-	return text
+	return f.Error()
+}
+
+// maxExcerpt is how many characters of a long line are shown to either side of the column.
+const maxExcerpt = 100
+
+// Excerpt is the line of source and a caret under the column, two lines that begin with a tab; "" where the line
+// is not known or the column is not in it. Of a long line it is the part around the column.
+func (f *Fault) Excerpt() string {
+	line, column := []rune(f.Source), f.Column-1
+	if strings.TrimSpace(f.Source) == "" || column < 0 || column > len(line) {
+		return ""
+	}
+	before, after, dots := line[:column], line[column:], ""
+	if len(before) > maxExcerpt {
+		before, dots = before[len(before)-maxExcerpt:], "…"
+	}
+	end := ""
+	if len(after) > maxExcerpt {
+		after, end = after[:maxExcerpt], "…"
+	}
+	shown := dots + string(before)
+	blank := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, shown)
+	return "\t" + shown + string(after) + end + "\n\t" + blank + "^"
 }
 
 func fault(at *ast.Location, format string, args ...any) error {
-	f := &Fault{Reason: fmt.Sprintf(format, args...)}
+	f := &Fault{Reason: strings.Join(strings.Split(fmt.Sprintf(format, args...), "\n"), " ")}
 	if at != nil {
 		f.File, f.Line, f.Column = at.File, max(at.Row, 1), max(at.Col, 1) // OPA has 0 for the end of a file
-		if source, _, _ := strings.Cut(strings.TrimSpace(string(at.Text)), "\n"); !strings.Contains(f.Reason, source) {
-			f.Source = source
-		}
 	}
 	return f
+}
+
+// withSource gives every Fault in err, however it is joined or wrapped, its line of source. The texts are by file.
+func withSource(err error, texts map[string]string) error {
+	var f *Fault
+	switch e := err.(type) { //nolint:errorlint // taken apart layer by layer
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			_ = withSource(inner, texts)
+		}
+	default:
+		if errors.As(err, &f) && f.Source == "" {
+			f.Source = sourceLine(texts[f.File], f.Line)
+		}
+	}
+	return err
+}
+
+// sourceLine is a line of a text, counted from 1; "" if there is none.
+func sourceLine(text string, number int) string {
+	for line := range strings.Lines(text) {
+		if number--; number == 0 {
+			return strings.TrimRight(line, "\r\n")
+		}
+	}
+	return ""
+}
+
+// distinct joins errors, each of those that they join once.
+func distinct(errs ...error) error {
+	var out []error
+	seen := map[string]bool{}
+	var add func(error)
+	add = func(err error) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // taken apart layer by layer
+			for _, inner := range joined.Unwrap() {
+				add(inner)
+			}
+			return
+		}
+		if err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			out = append(out, err)
+		}
+	}
+	for _, err := range errs {
+		add(err)
+	}
+	return errors.Join(out...)
 }
 
 // compileFaults turns OPA's errors into faults. Of the details only what was found and what fits is kept:

@@ -18,7 +18,8 @@ import (
 // Library is a set of checked rules by id, and the modules below sluice.lib that they import.
 type Library struct {
 	rules   map[string]*Rule
-	libs    map[string]*ast.Module
+	libs    map[string]*ast.Module // by file
+	texts   map[string]string      // of libs, by file
 	schemas *schema.Schemas
 }
 
@@ -30,8 +31,8 @@ func Load(folders ...fs.FS) (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	library := &Library{rules: map[string]*Rule{}, libs: map[string]*ast.Module{}, schemas: schemas}
-	var modules []*ast.Module
+	library := &Library{rules: map[string]*Rule{}, libs: map[string]*ast.Module{}, texts: map[string]string{}, schemas: schemas}
+	var modules []parsed
 	var errs []error
 	for _, folder := range folders {
 		sources, err := Sources(folder)
@@ -42,21 +43,22 @@ func Load(folders ...fs.FS) (*Library, error) {
 			if strings.HasSuffix(file, "_test.rego") {
 				continue
 			}
-			module, err := parse(file, sources[file])
+			module, err := read(file, sources[file])
 			switch {
 			case err != nil:
 				errs = append(errs, err)
-			case isLib(module):
-				library.libs[file] = module
+			case isLib(module.module):
+				library.libs[file], library.texts[file] = module.module, module.text
 			default:
 				modules = append(modules, module)
 			}
 		}
 	}
+	errs = append(errs, library.checkLibs())
 	for _, module := range modules {
 		errs = append(errs, library.add(module))
 	}
-	return library, errors.Join(errs...)
+	return library, distinct(errs...)
 }
 
 // Sources are the .rego files of a folder, hidden ones aside, by their path in it.
@@ -94,30 +96,43 @@ func (l *Library) Rules() []*Rule {
 	return slices.SortedFunc(maps.Values(l.rules), func(a, b *Rule) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-// Inline checks a module that stands in a policy of its own. It may import the library's lib modules.
-func (l *Library) Inline(name, source string) (*Rule, error) {
-	module, err := parse(name, source)
-	if err != nil {
+// Inline checks a module that stands in a policy of its own, and libs that only it may import. It may import the
+// library's lib modules too; a package of libs takes the place of the library's of that name, for this rule and for
+// what it imports. What is wrong with libs is in <name without .rego>.libs[0].rego and so on.
+func (l *Library) Inline(name, source string, libs ...string) (rule *Rule, err error) {
+	defer func() {
+		if caught := recover(); caught != nil { // the module is anybody's, and must not stop others
+			rule, err = nil, &Fault{File: name, Line: 1, Column: 1, Reason: fmt.Sprintf("panic in compilation: %v", caught)}
+		}
+	}()
+	module, err := read(name, source)
+	own, errLibs := parseLibs(name, libs)
+	if err := errors.Join(err, errLibs); err != nil {
 		return nil, err
 	}
-	return l.check(module)
+	rule, err = l.check(module, own...)
+	if err != nil {
+		return nil, distinct(err)
+	}
+	return rule, nil
 }
 
-func (l *Library) add(module *ast.Module) error {
+func (l *Library) add(module parsed) error {
 	rule, err := l.check(module)
 	if err != nil {
 		return err
 	}
 	if other, taken := l.rules[rule.ID]; taken {
-		return fault(module.Package.Location, "the rule %s is already in %s: a rule's id is its package path, choose another", rule.ID, other.File)
+		return withSource(fault(module.module.Package.Location, "the rule %s is already in %s: a rule's id is its package path, choose another", rule.ID, other.File), rule.texts)
 	}
 	l.rules[rule.ID] = rule
 	return nil
 }
 
-func isLib(module *ast.Module) bool {
-	p := module.Package.Path
-	return len(p) > 2 && p[1].Equal(ast.StringTerm("sluice")) && p[2].Equal(ast.StringTerm("lib"))
+// read is parse that keeps the text.
+func read(file, source string) (parsed, error) {
+	module, err := parse(file, source)
+	return parsed{module, source}, err
 }
 
 // parse reads Rego v1 with its annotations.
@@ -128,7 +143,7 @@ func parse(file, source string) (*ast.Module, error) {
 	if err != nil {
 		var parseErrs ast.Errors
 		if errors.As(err, &parseErrs) {
-			return nil, errors.Join(compileFaults(parseErrs)...)
+			return nil, withSource(errors.Join(compileFaults(parseErrs)...), map[string]string{file: source})
 		}
 		return nil, fmt.Errorf("parse %s: %w", file, err)
 	}

@@ -113,7 +113,7 @@ limit := input.parameters.limit
 		{Name: "default", Rule: rule},
 		{Name: "inline", Rule: other, Parameters: map[string]any{"limit": 1}},
 		{Name: `odd "name".x`, Rule: other, Parameters: map[string]any{"limit": 0}},
-	}, engine.DefaultBudget())
+	}, engine.DefaultBudget(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ const (
 	Delete Operation = "DELETE"
 )
 
+func operations() []Operation { return []Operation{Create, Update, Delete} }
+
 // Metadata is what a rule says of itself in its METADATA block.
 type Metadata struct {
 	ID          string // ingress-tls-required
@@ -197,7 +199,7 @@ func (r *customReader) operations() []Operation {
 	var out []Operation
 	for _, text := range texts {
 		op := Operation(text)
-		if op != Create && op != Update && op != Delete {
+		if !slices.Contains(operations(), op) {
 			r.bad("operations", "%q: want CREATE, UPDATE or DELETE", text)
 		}
 		out = append(out, op)

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // Policy is a rule with parameters under a name of its own.
@@ -22,13 +19,15 @@ type Policy struct {
 // parameters bound, so that policies never see each other, whatever their modules are called.
 type Program struct {
 	policies []Policy
-	compiler *ast.Compiler
-	bounded  map[string]*topdown.Builtin
+	seats    []seat // of policies
+	units    []*unit
 	budget   Budget
+}
 
-	mu    sync.RWMutex
-	plans map[planKey]*plan
-	joint int // plans of several policies
+// seat is where a policy is compiled.
+type seat struct {
+	unit  *unit
+	index int // in the unit's policies
 }
 
 // A PolicyError is a policy that can't be part of a program.
@@ -43,41 +42,36 @@ func (e *PolicyError) Error() string { return fmt.Sprintf("policy %q: %v", e.Pol
 // Unwrap implements errors.Unwrap.
 func (e *PolicyError) Unwrap() error { return e.Err }
 
-// Compile builds a program. The error joins a *PolicyError for every policy that is refused.
-func Compile(policies []Policy, budget Budget) (*Program, error) {
-	p := &Program{policies: policies, budget: budget, bounded: boundedBuiltins(), plans: map[planKey]*plan{}}
-	for name, f := range factBuiltins() {
-		p.bounded[name] = f
-	}
-	modules := map[string]*ast.Module{}
-	bindings := map[string]binding{}
+// Compile builds a program. What previous, which may be nil, has compiled of unchanged policies is taken over: a
+// policy is unchanged if name, rule and parameters are. The error joins a *PolicyError for every policy that is
+// refused; the others would compile without them.
+func Compile(policies []Policy, budget Budget, previous *Program) (*Program, error) {
+	p := &Program{policies: policies, seats: make([]seat, len(policies)), budget: budget}
+	indexes := make(map[string]int, len(policies))
 	var errs []error
 	for i, policy := range policies {
-		bound, err := bind(policy)
-		if err != nil {
-			errs = append(errs, &PolicyError{policy.Name, err})
-			continue
+		if _, taken := indexes[policy.Name]; taken {
+			errs = append(errs, &PolicyError{policy.Name, errors.New("another policy has the same name")})
 		}
-		key := fmt.Sprintf("policy/%d", i)
-		modules[key], bindings[key] = bound.module, bound
-		for file, lib := range policy.Rule.libs {
-			if _, there := modules["lib/"+file]; !there {
-				modules["lib/"+file] = lib.Copy()
-			}
-		}
+		indexes[policy.Name] = i
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	kept, changed := allot(policies, indexes, previous)
+	p.units = kept
+	for _, group := range changed {
+		units, refused := compileUnits(group)
+		p.units, errs = append(p.units, units...), append(errs, refused...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	p.compiler = ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).
-		WithSkipStages(ast.StageCheckTypes). // checked rule by rule against their own kinds' schemas
-		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceBind", MetricName: "sluice_bind",
-			Stage: func(c *ast.Compiler) *ast.Error { bindReferences(c.Modules, bindings); return nil }})
-	p.compiler.Compile(modules)
-	if p.compiler.Failed() {
-		return nil, fmt.Errorf("compile policies: %w", errors.Join(compileFaults(p.compiler.Errors)...))
+	for _, u := range p.units {
+		for i, policy := range u.policies {
+			p.seats[indexes[policy.Name]] = seat{u, i}
+		}
 	}
-	bindBounded(p.compiler.Modules)
 	return p, nil
 }
 
@@ -88,64 +82,6 @@ func (p *Program) Policies() []Policy { return p.policies }
 // path of each value that is refused.
 func (r *Rule) CompleteParameters(given map[string]any) (map[string]any, error) {
 	return r.parameters.complete(given)
-}
-
-// binding is a policy's copy of its rule's module.
-type binding struct {
-	module     *ast.Module
-	rulePkg    ast.Ref // as the author wrote it
-	policyPkg  ast.Ref
-	parameters ast.Ref // of the rule that holds the parameters
-}
-
-// parametersRule holds a policy's parameters in its package. No author can write the name: it is no
-// identifier.
-const parametersRule = "$parameters"
-
-func bind(policy Policy) (binding, error) {
-	complete, err := policy.Rule.CompleteParameters(policy.Parameters)
-	if err != nil {
-		return binding{}, err
-	}
-	value, err := FromGo(complete)
-	if err != nil {
-		return binding{}, err
-	}
-	b := binding{module: policy.Rule.module.Copy(), rulePkg: policy.Rule.module.Package.Path}
-	b.policyPkg = ast.Ref{ast.DefaultRootDocument, ast.StringTerm("gate"), ast.StringTerm(policy.Name)}
-	b.parameters = b.policyPkg.Append(ast.StringTerm(parametersRule))
-	b.module.Package.Path = b.policyPkg
-	b.module.Annotations = nil
-	where := b.module.Package.Location
-	name := ast.Ref{ast.VarTerm(parametersRule)}
-	head := &ast.Head{Name: ast.Var(parametersRule), Reference: name, Value: ast.NewTerm(value.value), Assign: true, Location: where}
-	rule := &ast.Rule{Head: head, Module: b.module, Location: where,
-		Body: ast.NewBody(ast.NewExpr(ast.BooleanTerm(true).SetLocation(where)))}
-	b.module.Rules = append(b.module.Rules, rule)
-	return b, nil
-}
-
-// bindReferences points what a module says of its own package, and of input.parameters, at the policy's.
-func bindReferences(modules map[string]*ast.Module, bindings map[string]binding) {
-	parameters := ast.InputRootRef.Append(ast.StringTerm("parameters"))
-	for key, b := range bindings {
-		rename := func(from, to ast.Ref) func(ast.Ref) (ast.Ref, bool) {
-			return func(ref ast.Ref) (ast.Ref, bool) {
-				if !ref.HasPrefix(from) {
-					return ref, false
-				}
-				return append(append(make(ast.Ref, 0, len(to)+len(ref)-len(from)), to...), ref[len(from):]...), true
-			}
-		}
-		toParameters, toPackage := rename(parameters, b.parameters), rename(b.rulePkg, b.policyPkg)
-		_, _ = ast.TransformRefs(modules[key], func(ref ast.Ref) (ast.Value, error) {
-			if changed, ok := toParameters(ref); ok {
-				return changed, nil
-			}
-			changed, _ := toPackage(ref)
-			return changed, nil
-		})
-	}
 }
 
 // noData is the evaluator's store: rules read the request, and ask for other objects by function.

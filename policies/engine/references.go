@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,11 +27,15 @@ func (r *Rule) references(modules map[string]*ast.Module) (references, []error) 
 	var found references
 	var errs []error
 	for file, module := range modules {
-		errs = append(errs, r.checkRefs(module, file == ruleFile)...)
+		if file == ruleFile {
+			errs = append(errs, r.checkRefs(module)...)
+		} else {
+			errs = append(errs, libRefs(module)...)
+		}
 	}
 	errs = append(errs, r.unjudged(modules[ruleFile])...)
 	errs = append(errs, mocks(modules[ruleFile])...)
-	for _, module := range reached(modules) {
+	for _, module := range append(slices.Collect(maps.Values(reach(modules, modules[ruleFile]))), modules[ruleFile]) {
 		found.annotations = append(found.annotations, annotationNames(module)...)
 		asked, faults := r.questions(module)
 		found.asked, errs = append(found.asked, asked...), append(errs, faults...)
@@ -44,34 +49,16 @@ func (r *Rule) references(modules map[string]*ast.Module) (references, []error) 
 	return found, errs
 }
 
-// reached are the rule's module and the libs that it refers to, directly or not.
-func reached(modules map[string]*ast.Module) []*ast.Module {
-	out := []*ast.Module{modules[ruleFile]}
-	seen := map[string]bool{ruleFile: true}
-	for i := 0; i < len(out); i++ {
-		ast.WalkRefs(out[i], func(ref ast.Ref) bool {
-			for file, lib := range modules {
-				if !seen[file] && ref.HasPrefix(lib.Package.Path) {
-					seen[file] = true
-					out = append(out, lib)
-				}
-			}
-			return false
-		})
-	}
-	return out
-}
-
-func (r *Rule) checkRefs(module *ast.Module, isRule bool) []error {
+func (r *Rule) checkRefs(module *ast.Module) []error {
 	var errs []error
 	own := r.module.Package.Path
 	ast.WalkRefs(module, func(ref ast.Ref) bool {
 		switch {
 		case ref.HasPrefix(ast.InputRootRef):
-			if err := checkInput(ref, isRule); err != nil {
+			if err := checkInput(ref); err != nil {
 				errs = append(errs, err)
 			}
-		case isRule && ref.HasPrefix(ast.DefaultRootRef) && !ref.HasPrefix(own) && !ref.HasPrefix(libRef):
+		case ref.HasPrefix(ast.DefaultRootRef) && !ref.HasPrefix(own) && !ref.HasPrefix(libRef):
 			errs = append(errs, fault(ref[0].Location, "%s: a rule may read its own package and data.sluice.lib only; ask for other objects with sluice.state", ref))
 		}
 		return false
@@ -89,10 +76,8 @@ func refKey(ref ast.Ref, i int) string {
 
 // checkInput keeps parameters, which are bound to each policy when it is compiled, visible to the
 // compiler: they must be named.
-func checkInput(ref ast.Ref, isRule bool) error {
+func checkInput(ref ast.Ref) error {
 	switch key := refKey(ref, 1); {
-	case !isRule:
-		return fault(ref[0].Location, "%s: a lib has no input, pass what it needs as an argument", ref)
 	case key == "request" || key == "namespace" || key == "parameters":
 		return nil
 	}

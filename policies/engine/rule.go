@@ -34,8 +34,10 @@ type Rule struct {
 	ReadsNamespace bool
 
 	module     *ast.Module
-	libs       map[string]*ast.Module
-	judged     []fieldKeys
+	libs       map[string]*ast.Module // by file: those that it reaches, and its own
+	ownLibs    bool                   // some of libs are the rule's own, which no other rule may see
+	texts      map[string]string      // of module and libs, by file
+	judged     []fieldKeys            // nil: whatever a person writes
 	parameters parameters
 }
 
@@ -47,6 +49,9 @@ func (r *Rule) Source() string { return r.module.String() }
 
 // Unchanged tells whether no path that the rule judges differs between the two objects.
 func (r *Rule) Unchanged(object, old Document) bool {
+	if r.judged == nil {
+		return sameToPeople(object, old)
+	}
 	for _, keys := range r.judged {
 		if !object.Get(keys...).Equal(old.Get(keys...)) {
 			return false

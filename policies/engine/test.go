@@ -44,6 +44,7 @@ type LineRange struct{ First, Last int }
 // `with sluice.state.list as …`.
 func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, error) {
 	modules := map[string]*ast.Module{}
+	texts := map[string]string{}
 	var errs []error
 	for _, folder := range folders {
 		sources, err := Sources(folder)
@@ -52,7 +53,7 @@ func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, erro
 		}
 		for file, source := range sources {
 			module, err := parse(file, source)
-			modules[file] = module
+			modules[file], texts[file] = module, source
 			errs = append(errs, err)
 		}
 	}
@@ -67,7 +68,7 @@ func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, erro
 	if err != nil {
 		var compileErrs ast.Errors
 		if errors.As(err, &compileErrs) {
-			return nil, nil, errors.Join(compileFaults(compileErrs)...)
+			return nil, nil, withSource(errors.Join(compileFaults(compileErrs)...), texts)
 		}
 		return nil, nil, fmt.Errorf("run tests: %w", err)
 	}

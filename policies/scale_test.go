@@ -1,0 +1,111 @@
+package policies_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+	"github.com/sluice-gate/sluice/rego"
+)
+
+// inlineModule is a rule of a policy's own that uses what Sluice ships for rules, as a platform team would write it.
+func inlineModule(i int) string {
+	return fmt.Sprintf(`# METADATA
+# title: Team %[1]d's hosts
+# description: The hosts of team %[1]d end in its domain and are not redirected.
+# custom:
+#   severity: medium
+#   kinds: [networking.k8s.io/Ingress]
+#   judges: [spec, metadata]
+#   parameters: {type: object, additionalProperties: false, properties: {domain: {type: string, default: team-%[1]d.example.com}}}
+package sluice.team.hosts
+
+import data.sluice.lib.acme
+import data.sluice.lib.redirect
+
+deny contains {"msg": msg, "field": field, "fix": fix} if {
+	some i, rule in input.request.object.spec.rules
+	not endswith(rule.host, input.parameters.domain)
+	not acme.sends_solver(input.request, ["ci-%[1]d"])
+	msg := sprintf("host %%q is not below %%q", [rule.host, input.parameters.domain])
+	field := sprintf("spec.rules[%%d].host", [i])
+	fix := sprintf("write a name such as shop.%%s", [input.parameters.domain])
+}
+
+warn contains msg if {
+	value := input.request.object.metadata.annotations["nginx.ingress.kubernetes.io/ssl-redirect"]
+	value in redirect.false_words
+	msg := sprintf("team %[1]d: ssl-redirect is %%q", [value])
+}
+`, i)
+}
+
+// thousand are 700 policies over shipped rules, each with a match and where it can with parameters of its own, and 300 with
+// a rule of their own.
+func thousand(t testing.TB, library *engine.Library) []v1alpha1.GatePolicy {
+	t.Helper()
+	rules := library.Rules()
+	var out []v1alpha1.GatePolicy
+	for i := range 1000 {
+		p := v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("policy-%03d", i)}}
+		p.Spec.Match.Namespaces = []string{fmt.Sprintf("team-%d-*", i)}
+		if i%10 < 3 {
+			p.Spec.Rego = inlineModule(i)
+		} else {
+			rule := rules[i%len(rules)]
+			p.Spec.Rule = rule.ID
+			if properties, _ := rule.Parameters["properties"].(map[string]any); properties["acmeSolvers"] != nil {
+				p.Spec.Parameters = &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"acmeSolvers":["solver-%d"]}`, i)}
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func shipped(t testing.TB) *engine.Library {
+	t.Helper()
+	library, err := engine.Load(rego.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return library
+}
+
+// BenchmarkGate says what 1,000 policies cost: all of them anew, and their parts.
+func BenchmarkGate(b *testing.B) {
+	library := shipped(b)
+	specs := thousand(b, library)
+	build := func(b *testing.B, o policies.Options) *policies.Gate {
+		o.Library = library
+		gate, err := policies.NewGate(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return gate
+	}
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			shipped(b)
+		}
+	})
+	b.Run("inline", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := library.Inline("own.rego", inlineModule(1)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			build(b, policies.Options{Policies: specs})
+		}
+	})
+	_ = context.Background
+}
