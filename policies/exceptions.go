@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,23 +27,26 @@ type exception struct {
 	expires           time.Time
 }
 
-// newExceptions compiles exceptions and adds what is wrong with them to errs.
-func newExceptions(sources []v1alpha1.GateException, policies []policy, errs []error) ([]exception, []error) {
-	var out []exception
+// newExceptions compiles exceptions from policies of the given names. One that names an unknown policy, which may
+// come later, excuses from those that it knows.
+func newExceptions(sources []v1alpha1.GateException, policies map[string]bool) (out []exception, rejected []Rejected) {
 	for i := range sources {
 		e, err := newException(&sources[i])
+		valid, known := err == nil, false
 		for j, name := range e.policies {
-			if !slices.ContainsFunc(policies, func(p policy) bool { return p.name == name }) {
+			if known = known || policies[name]; !policies[name] {
 				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q", j, name))
 			}
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("exception %q: %w", sources[i].Name, err))
-			continue
+			rejected = append(rejected, Rejected{Kind: ExceptionKind, Name: sources[i].Name, Err: err, InForce: valid && known})
 		}
-		out = append(out, e)
+		if valid && known {
+			out = append(out, e)
+		}
 	}
-	return out, errs
+	slices.SortStableFunc(rejected, func(a, b Rejected) int { return cmp.Compare(a.Name, b.Name) })
+	return out, rejected
 }
 
 func newException(source *v1alpha1.GateException) (exception, error) {

@@ -3,13 +3,10 @@ package policies
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -18,9 +15,10 @@ import (
 
 // Gate is the immutable, compiled snapshot of all policies. It is safe for concurrent use.
 type Gate struct {
-	policies         []policy // sorted by name; the index is the engine's
+	policies         []policy // sorted by name, at the engine's index; after them those that can't be evaluated
 	byKind           map[schema.GroupKind][]int
 	program          *engine.Program
+	library          *engine.Library
 	exceptions       []exception
 	exemptNamespaces []string
 	state            engine.State
@@ -41,18 +39,11 @@ type Options struct {
 	// State and Namespaces answer what exists; without them a policy that asks can't be judged.
 	State      engine.State
 	Namespaces Namespaces
-	Previous *Gate // STUB
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
-}
-
-// policy is a GatePolicy ready for use.
-type policy struct {
-	name    string
-	rule    *engine.Rule
-	match   matcher
-	action  v1alpha1.Action
-	message string
+	// Previous is a gate of the same Library whose compiled policies are taken over where their spec is the same; nil
+	// compiles all. It changes how long it takes to make a gate, and nothing else.
+	Previous *Gate
 }
 
 // NewGate compiles policies. The error joins one error per thing that is wrong, each with the policy and
@@ -61,108 +52,21 @@ func NewGate(o Options) (*Gate, error) {
 	if o.Library == nil {
 		return nil, errors.New("new gate: no library of rules")
 	}
-	g := &Gate{
-		byKind: map[schema.GroupKind][]int{}, state: o.State, namespaces: o.Namespaces, now: o.Now,
-		exemptNamespaces: append(SystemNamespaces(), o.ExemptNamespaces...),
-	}
-	if g.now == nil {
-		g.now = time.Now
-	}
-	if o.Budget == (engine.Budget{}) {
-		o.Budget = engine.DefaultBudget()
-	}
-	sorted := slices.Clone(o.Policies)
-	slices.SortFunc(sorted, func(a, b v1alpha1.GatePolicy) int { return cmp.Compare(a.Name, b.Name) })
-	var compiled []engine.Policy
+	g, rejected := Assemble(o)
 	var errs []error
-	for i := range sorted {
-		p, parameters, err := newPolicy(o.Library, &sorted[i])
-		if err == nil && i > 0 && sorted[i-1].Name == p.name {
-			err = errors.New("metadata.name: another policy has the same name")
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("policy %q: %w", sorted[i].Name, err))
-			continue
-		}
-		for _, kind := range p.match.kinds {
-			g.byKind[kind] = append(g.byKind[kind], len(g.policies))
-		}
-		g.policies = append(g.policies, p)
-		compiled = append(compiled, engine.Policy{Name: p.name, Rule: p.rule, Parameters: parameters})
+	for _, r := range rejected {
+		errs = append(errs, r)
 	}
-	g.exceptions, errs = newExceptions(o.Exceptions, g.policies, errs)
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	var err error
-	if g.program, err = engine.Compile(compiled, o.Budget, nil); err != nil {
 		return nil, err
 	}
 	for _, collision := range g.Collisions() {
 		errs = append(errs, fmt.Errorf("policy %q: %w", collision.Policies[1], collision))
 	}
-	return g, errors.Join(errs...)
-}
-
-func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy) (policy, map[string]any, error) {
-	spec := source.Spec
-	p := policy{name: source.Name, action: spec.Action, message: spec.Message}
-	if p.action == "" {
-		p.action = v1alpha1.ActionDeny
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
-	if p.name == "" {
-		return p, nil, errors.New("metadata.name: missing")
-	}
-	if !slices.Contains([]v1alpha1.Action{v1alpha1.ActionDeny, v1alpha1.ActionWarn, v1alpha1.ActionAudit}, p.action) {
-		return p, nil, fmt.Errorf("spec.action: %q, want Deny, Warn or Audit", p.action)
-	}
-	rule, err := policyRule(library, p.name, spec)
-	if err != nil {
-		return p, nil, err
-	}
-	p.rule = rule
-	if p.match, err = newMatcher(spec.Match, rule); err != nil {
-		return p, nil, err
-	}
-	parameters := map[string]any{}
-	if spec.Parameters != nil && len(spec.Parameters.Raw) > 0 {
-		if err := json.Unmarshal(spec.Parameters.Raw, &parameters); err != nil {
-			return p, nil, fmt.Errorf("spec.parameters: want an object: %w", err)
-		}
-	}
-	if _, err := rule.CompleteParameters(parameters); err != nil {
-		return p, nil, err
-	}
-	return p, parameters, nil
-}
-
-func policyRule(library *engine.Library, name string, spec v1alpha1.GatePolicySpec) (*engine.Rule, error) {
-	switch {
-	case spec.Rule != "" && spec.Rego != "":
-		return nil, errors.New("spec: has both rule and rego, want exactly one of them")
-	case spec.Rego != "":
-		return library.Inline(name+".rego", spec.Rego)
-	case spec.Rule == "":
-		return nil, errors.New("spec: has neither rule nor rego, want exactly one of them")
-	}
-	if rule, ok := library.Rule(spec.Rule); ok {
-		return rule, nil
-	}
-	return nil, fmt.Errorf("spec.rule: there is no rule %q%s", spec.Rule, nearestRule(library, spec.Rule))
-}
-
-// nearestRule suggests what a misspelt id could mean.
-func nearestRule(library *engine.Library, id string) string {
-	best, distance := "", 6
-	for _, rule := range library.Rules() {
-		if d := levenshtein.ComputeDistance(id, rule.ID); d < distance {
-			best, distance = rule.ID, d
-		}
-	}
-	if best == "" {
-		return "; `sluice rules` lists them"
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return g, nil
 }
 
 // PolicyInfo is what a policy is, for those who print results.
@@ -170,14 +74,17 @@ type PolicyInfo struct {
 	Name   string
 	Rule   *engine.Rule
 	Action v1alpha1.Action
+	// Err is why the policy can't be evaluated: then Rule is what could be told of it.
+	Err error
 }
 
 // Policies are the gate's policies, sorted by name.
 func (g *Gate) Policies() []PolicyInfo {
 	out := make([]PolicyInfo, len(g.policies))
 	for i, p := range g.policies {
-		out[i] = PolicyInfo{p.name, p.rule, p.action}
+		out[i] = PolicyInfo{p.name, p.rule, p.action, p.err}
 	}
+	slices.SortStableFunc(out, func(a, b PolicyInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -195,7 +102,9 @@ func (g *Gate) Kinds() []schema.GroupKind {
 func (g *Gate) StateKinds() []schema.GroupKind {
 	var out []schema.GroupKind
 	for _, p := range g.policies {
-		out = append(out, p.rule.State...)
+		if p.err == nil {
+			out = append(out, p.rule.State...)
+		}
 	}
 	slices.SortFunc(out, func(a, b schema.GroupKind) int { return cmp.Compare(a.String(), b.String()) })
 	return slices.Compact(out)
@@ -214,6 +123,9 @@ func (g *Gate) candidates(ctx context.Context, r Request, namespace *namespaceLo
 		matched, err := p.match.matchesNamespace(ctx, r, namespace)
 		if err == nil && matched && p.rule.ReadsNamespace {
 			_, err = namespace.get(ctx, r)
+		}
+		if err == nil && matched {
+			err = p.err
 		}
 		switch {
 		case err != nil:

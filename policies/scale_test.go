@@ -3,6 +3,7 @@ package policies_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -107,5 +108,22 @@ func BenchmarkGate(b *testing.B) {
 			build(b, policies.Options{Policies: specs})
 		}
 	})
-	_ = context.Background
+	b.Run("change one", func(b *testing.B) {
+		gate := build(b, policies.Options{Policies: specs})
+		changed := slices.Clone(specs)
+		for i := 0; b.Loop(); i++ {
+			changed[502].Spec.Rego = inlineModule(2000 + i)
+			gate = build(b, policies.Options{Policies: changed, Previous: gate})
+		}
+	})
+	b.Run("review", func(b *testing.B) {
+		gate := build(b, policies.Options{Policies: specs})
+		request := create(b, `{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"web","namespace":"team-502-web"},"spec":{"rules":[{"host":"a.example.com"}]}}`)
+		b.ReportAllocs()
+		for b.Loop() {
+			if gate.Review(context.Background(), request).Allowed() {
+				b.Fatal("allowed")
+			}
+		}
+	})
 }

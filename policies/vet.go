@@ -15,7 +15,7 @@ func VetPolicy(o Options, candidate v1alpha1.GatePolicy) error {
 	o.Policies = slices.DeleteFunc(slices.Clone(o.Policies), func(p v1alpha1.GatePolicy) bool { return p.Name == candidate.Name })
 	o.Policies = append(o.Policies, candidate)
 	gate, rejected := Assemble(o)
-	if err := rejectionOf(rejected, KindPolicy, candidate.Name); err != nil {
+	if err := rejectionOf(rejected, PolicyKind, candidate.Name); err != nil {
 		return err
 	}
 	var errs []error
@@ -35,7 +35,7 @@ func VetException(o Options, candidate v1alpha1.GateException) (warning string, 
 	}
 	o.Exceptions = []v1alpha1.GateException{candidate}
 	_, rejected := Assemble(o)
-	if err := rejectionOf(rejected, KindException, candidate.Name); err != nil {
+	if err := rejectionOf(rejected, ExceptionKind, candidate.Name); err != nil {
 		return "", err
 	}
 	if expires := candidate.Spec.Expires.Time; !o.Now().Before(expires) {

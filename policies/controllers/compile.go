@@ -156,7 +156,7 @@ func byName(rejected []policies.Rejected) (broken, wrong map[string]error) {
 	broken, wrong = map[string]error{}, map[string]error{}
 	for _, r := range rejected {
 		into := broken
-		if r.Kind == policies.KindException {
+		if r.Kind == policies.ExceptionKind {
 			into = wrong
 		}
 		into[r.Name] = errors.Join(into[r.Name], r.Err)

@@ -1,0 +1,114 @@
+package policies
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// policy is a GatePolicy ready for use, or one that can't be.
+type policy struct {
+	name       string
+	spec       v1alpha1.GatePolicySpec
+	rule       *engine.Rule
+	match      matcher
+	parameters map[string]any
+	action     v1alpha1.Action
+	message    string
+	err        error // why it can't be evaluated
+}
+
+// newPolicy compiles a policy; what was, which may be nil, is the compiled policy of that name in an earlier gate of
+// the same library.
+func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy) (policy, error) {
+	spec := source.Spec
+	if was != nil && equality.Semantic.DeepEqual(spec, was.spec) {
+		return *was, nil
+	}
+	p := policy{name: source.Name, spec: *spec.DeepCopy(), action: spec.Action, message: spec.Message}
+	if p.action == "" {
+		p.action = v1alpha1.ActionDeny
+	}
+	if p.name == "" {
+		return p, errors.New("metadata.name: missing")
+	}
+	if !slices.Contains([]v1alpha1.Action{v1alpha1.ActionDeny, v1alpha1.ActionWarn, v1alpha1.ActionAudit}, p.action) {
+		return p, fmt.Errorf("spec.action: %q, want Deny, Warn or Audit", p.action)
+	}
+	var err error
+	if was != nil && spec.Rule == was.spec.Rule && spec.Rego == was.spec.Rego && slices.Equal(spec.Libs, was.spec.Libs) {
+		p.rule = was.rule
+	} else if p.rule, err = policyRule(library, p.name, spec); err != nil {
+		return p, err
+	}
+	if p.match, err = newMatcher(spec.Match, p.rule); err != nil {
+		return p, err
+	}
+	p.parameters = map[string]any{}
+	if spec.Parameters != nil && len(spec.Parameters.Raw) > 0 {
+		if err := json.Unmarshal(spec.Parameters.Raw, &p.parameters); err != nil {
+			return p, fmt.Errorf("spec.parameters: want an object: %w", err)
+		}
+	}
+	_, err = p.rule.CompleteParameters(p.parameters)
+	return p, err
+}
+
+func policyRule(library *engine.Library, name string, spec v1alpha1.GatePolicySpec) (*engine.Rule, error) {
+	switch {
+	case library == nil:
+		return nil, errors.New("there is no library of rules")
+	case spec.Rule != "" && spec.Rego != "":
+		return nil, errors.New("spec: has both rule and rego, want exactly one of them")
+	case spec.Rule != "" && len(spec.Libs) > 0:
+		return nil, errors.New("spec.libs: libs are for rego; the rule of an id has its own")
+	case spec.Rego != "":
+		return library.Inline(name+".rego", spec.Rego, spec.Libs...)
+	case spec.Rule == "":
+		return nil, errors.New("spec: has neither rule nor rego, want exactly one of them")
+	}
+	if rule, ok := library.Rule(spec.Rule); ok {
+		return rule, nil
+	}
+	return nil, fmt.Errorf("spec.rule: there is no rule %q%s", spec.Rule, nearestRule(library, spec.Rule))
+}
+
+// nearestRule suggests what a misspelt id could mean.
+func nearestRule(library *engine.Library, id string) string {
+	best, distance := "", 6
+	for _, rule := range library.Rules() {
+		if d := levenshtein.ComputeDistance(id, rule.ID); d < distance {
+			best, distance = rule.ID, d
+		}
+	}
+	if best == "" {
+		return "; `sluice rules` lists them"
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// rejected makes a policy that can't be evaluated answer with that. It still matches what it is meant for, as far as
+// that can be told: the kinds of its match, else those of its rule's METADATA.
+func (p policy) rejected(library *engine.Library, reason error) policy {
+	if p.rule == nil && library != nil {
+		p.rule, _ = library.Rule(p.spec.Rule)
+	}
+	if p.rule == nil {
+		p.rule = engine.Outline(p.name+".rego", p.spec.Rego)
+	}
+	p.match = roughMatcher(p.spec.Match, p.rule)
+	first, _, more := strings.Cut(reason.Error(), "\n")
+	if more {
+		first += " …"
+	}
+	p.err = fmt.Errorf("policy does not compile: %s", first)
+	return p
+}
