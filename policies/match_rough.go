@@ -13,16 +13,7 @@ import (
 // weren't there. Of a rule about which nothing is known rule names no kinds.
 func roughMatcher(m v1alpha1.Match, rule *engine.Rule) matcher {
 	out, _ := newMatcher(m, rule)
-	out.kinds, out.operations = roughKinds(m.Kinds, rule.Kinds), rule.Operations
-	valid := func(text string) bool { return slices.Contains(rule.Operations, engine.Operation(text)) }
-	if slices.ContainsFunc(m.Operations, valid) {
-		out.operations = nil
-		for _, text := range m.Operations {
-			if valid(text) {
-				out.operations = append(out.operations, engine.Operation(text))
-			}
-		}
-	}
+	out.kinds, out.operations = roughKinds(m.Kinds, rule.Kinds), roughOperations(m.Operations, rule.Operations)
 	out.excludedSubjects = nil
 	for _, s := range m.ExcludedSubjects {
 		if checkSubject(s) == nil {
@@ -46,4 +37,23 @@ func roughKinds(given []string, judged []schema.GroupKind) []schema.GroupKind {
 		return out
 	}
 	return slices.DeleteFunc(slices.Clone(judged), func(kind schema.GroupKind) bool { return NeverMatchable(kind) != "" })
+}
+
+// roughOperations are the given operations that are valid, and that the rule is for if it says so; if there are none,
+// all that the rule is for, or what rules are for by default.
+func roughOperations(given []string, judged []engine.Operation) []engine.Operation {
+	possible, fallback := judged, judged
+	if len(judged) == 0 {
+		possible, fallback = []engine.Operation{engine.Create, engine.Update, engine.Delete}, []engine.Operation{engine.Create, engine.Update}
+	}
+	var out []engine.Operation
+	for _, op := range possible {
+		if slices.Contains(given, string(op)) {
+			out = append(out, op)
+		}
+	}
+	if len(out) == 0 {
+		return fallback
+	}
+	return out
 }

@@ -9,8 +9,7 @@ var packageLine = regexp.MustCompile(`(?m)^[ \t]*package[ \t].*$`)
 
 // Outline is what a module that Inline refuses says of itself: as much of its METADATA as can be read, be it that the
 // head of the module alone has no syntax error, and the verbs that it states; deny where they can't be told.
-// METADATA that names no operations, or can't be read, is for what rules are for by default. The rule can't be
-// compiled; every change of an object counts as one that it judges, unless its METADATA says what it judges.
+// The rule can't be compiled; every change of an object counts as one that it judges, unless its METADATA says what it judges.
 func Outline(name, source string) *Rule {
 	rule := &Rule{File: name, Verbs: []Verb{Deny}}
 	module, err := parse(name, source)
@@ -28,9 +27,6 @@ func Outline(name, source string) *Rule {
 		rule.Severity = ""
 	}
 	rule.Operations = slices.DeleteFunc(rule.Operations, func(op Operation) bool { return !slices.Contains(operations(), op) })
-	if len(rule.Operations) == 0 {
-		rule.Operations = []Operation{Create, Update}
-	}
 	for _, path := range rule.Judges {
 		keys, err := parseFieldKeys(path)
 		if err != nil {

@@ -36,8 +36,8 @@ func (s *Set) blameOne(leaf leafError) manifest.Problem {
 	about, reason := leaf.subject()
 	at, known := s.places[about]
 	switch {
-	case leaf.fault != nil && known && at.object != nil && leaf.fault.File == about.name+".rego":
-		return at.inline(leaf.fault)
+	case leaf.fault != nil && known && at.object != nil && moduleField(about.name, leaf.fault.File) != "":
+		return at.inline(moduleField(about.name, leaf.fault.File), leaf.fault)
 	case leaf.fault != nil:
 		return faultProblem(leaf.fault)
 	case !known:
@@ -52,10 +52,23 @@ func (s *Set) blameOne(leaf leafError) manifest.Problem {
 	return at.object.Problem(field, reason)
 }
 
-// inline places a fault in the module that spec.rego holds: at its own line where the module is a block scalar,
-// else at the field.
-func (p place) inline(fault *engine.Fault) manifest.Problem {
-	const field = "spec.rego"
+// moduleField is the field that holds the module of an inline policy that engine names by file; "" if none does.
+func moduleField(policy, file string) string {
+	name, _ := strings.CutPrefix(file, policy+".")
+	switch {
+	case name == "rego":
+		return "spec.rego"
+	case name != file && libFile.MatchString(name):
+		return "spec." + strings.TrimSuffix(name, ".rego")
+	}
+	return ""
+}
+
+var libFile = regexp.MustCompile(`^libs\[\d+\]\.rego$`)
+
+// inline places a fault in the module that a field holds: at its own line where the module is a block scalar, else
+// at the field.
+func (p place) inline(field string, fault *engine.Fault) manifest.Problem {
 	line, _ := p.object.Position(field)
 	lines := bytes.Split(p.text, []byte("\n"))
 	if line <= len(lines) && blockScalar.Match(lines[line-1]) && line+fault.Line <= len(lines) {
@@ -71,7 +84,7 @@ func (p place) inline(fault *engine.Fault) manifest.Problem {
 	return p.object.Problem(field, fmt.Sprintf("line %d, column %d: %s", fault.Line, fault.Column, faultMessage(fault)))
 }
 
-var blockScalar = regexp.MustCompile(`\brego:\s*\|[-+]?\s*(#.*)?$`)
+var blockScalar = regexp.MustCompile(`(\brego:|-)\s*\|[-+]?\s*(#.*)?$`)
 
 // Faults is an error of engine.Load or engine.Test as Problems.
 func Faults(err error, files RegoFiles) error {
@@ -100,10 +113,11 @@ func faultProblem(f *engine.Fault) manifest.Problem {
 
 // faultMessage shows the line of source, unless it is only the head of a comment.
 func faultMessage(f *engine.Fault) string {
-	if f.Source == "" || strings.HasPrefix(f.Source, "#") {
+	excerpt := f.Excerpt()
+	if excerpt == "" || strings.HasPrefix(strings.TrimSpace(f.Source), "#") {
 		return f.Reason
 	}
-	return f.Reason + "\n\t" + f.Source
+	return f.Reason + "\n" + excerpt
 }
 
 // leafError is one of the errors that were joined, with what was wrapped around the join in front.
