@@ -72,7 +72,7 @@ func Assemble(o Options) (*Gate, []Rejected) {
 			g.byKind[kind] = append(g.byKind[kind], i)
 		}
 	}
-	g.exceptions, unfit = newExceptions(o.Exceptions, names)
+	g.exceptions, unfit = newExceptions(o.Exceptions, names, g.now())
 	return g, append(rejected, unfit...)
 }
 

@@ -1,58 +1,49 @@
 package policies
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
-// Collision is two policies that patch one path with different values: whatever object both apply to can't be
-// admitted. Only what is certain from the text of both is found here; the rest shows when an object is patched.
+// Collision is two policies that patch one path with different values: an object to which both apply can't be admitted.
 type Collision struct {
-	Policies [2]string // sorted
-	Path     string
-	Values   [2]string
+	Policy, Other     string
+	Path              string // a JSON Pointer
+	Value, OtherValue string // JSON
 }
 
-// Error names both policies.
+// Error names the other policy: it is an error of the first.
 func (c *Collision) Error() string {
-	return fmt.Sprintf("policies %q and %q both patch %s, with %s and %s, and match the same objects: narrow one of them or give both the same value",
-		c.Policies[0], c.Policies[1], c.Path, c.Values[0], c.Values[1])
+	return fmt.Sprintf("it disagrees with policy %q about %s: %s against %s", c.Other, c.Path, c.Value, c.OtherValue)
 }
 
-// Collisions finds policies whose patches are bound to collide, sorted by name.
-func (g *Gate) Collisions() []*Collision {
-	type patching struct {
-		policy *policy
-		writes []engine.Operation6902
-	}
-	var all []patching
-	for i := range g.policies {
-		p := &g.policies[i]
-		if p.action != v1alpha1.ActionDeny || p.rule == nil || !p.rule.States(engine.Patch) {
+// maxWitnesses bounds the objects of one kind on which Collisions are looked for.
+const maxWitnesses = 64
+
+// Collisions finds policies whose patches are bound to collide: on an object of a common kind that has nothing but its
+// name, in a namespace that both match. What collides only on other objects shows when one is patched.
+func (g *Gate) Collisions(ctx context.Context) []*Collision {
+	var out []*Collision
+	for _, kind := range g.Kinds() {
+		patching := slices.DeleteFunc(slices.Clone(g.byKind[kind]), func(i int) bool {
+			p := &g.policies[i]
+			return p.err != nil || p.action != v1alpha1.ActionDeny || !p.rule.States(engine.Patch)
+		})
+		if len(patching) < 2 {
 			continue
 		}
-		if writes := g.program.ConstantPatches(i); len(writes) > 0 {
-			all = append(all, patching{p, writes})
-		}
-	}
-	var out []*Collision
-	for i, a := range all {
-		for _, b := range all[i+1:] {
-			if !a.policy.match.surelyOverlaps(b.policy.match) {
-				continue
-			}
-			for _, one := range a.writes {
-				for _, other := range b.writes {
-					if one.Path == other.Path && one.Op != "remove" && other.Op != "remove" && !one.Value.Equal(other.Value) {
-						out = append(out, &Collision{[2]string{a.policy.name, b.policy.name}, one.Path, [2]string{one.Value.String(), other.Value.String()}})
-					}
+		for _, namespace := range g.witnesses(patching) {
+			for _, c := range g.collide(ctx, kind, namespace, patching) {
+				if !slices.ContainsFunc(out, func(known *Collision) bool { return *known == *c }) {
+					out = append(out, c)
 				}
 			}
 		}
@@ -60,31 +51,46 @@ func (g *Gate) Collisions() []*Collision {
 	return out
 }
 
-// surelyOverlaps tells whether some request is bound to match both: there is a namespace that both name or leave
-// open, and not each has a label selector of its own.
-func (m matcher) surelyOverlaps(other matcher) bool {
-	return slices.ContainsFunc(m.kinds, func(kind schema.GroupKind) bool { return slices.Contains(other.kinds, kind) }) &&
-		slices.ContainsFunc(m.operations, func(o engine.Operation) bool {
-			return o != engine.Delete && slices.Contains(other.operations, o)
-		}) &&
-		slices.ContainsFunc(witnesses(m, other), func(namespace string) bool {
-			return m.admitsNamespace(namespace) && other.admitsNamespace(namespace)
-		}) &&
-		oneOpen(m.namespaceSelector, other.namespaceSelector) && oneOpen(m.objectSelector, other.objectSelector)
-}
-
-// witnesses are namespaces that show whether two matches overlap: those they name, and one that nobody names.
-func witnesses(a, b matcher) []string {
+// witnesses are namespaces in which policies may meet: those that they name, and one that none names.
+func (g *Gate) witnesses(patching []int) []string {
 	out := []string{"a-namespace-of-any-other-name"}
-	for _, globs := range [][]string{a.namespaces, b.namespaces} {
-		for _, glob := range globs {
+	for _, i := range patching {
+		for _, glob := range g.policies[i].match.namespaces {
 			out = append(out, strings.ReplaceAll(glob, "*", "x"))
 		}
 	}
-	return out
+	slices.Sort(out[1:])
+	out = slices.Compact(out)
+	return out[:min(len(out), maxWitnesses)]
 }
 
-// oneOpen tells whether what one selector selects, the other selects too: it is absent, or the same.
-func oneOpen(a, b labels.Selector) bool {
-	return a == nil || b == nil || a.String() == b.String()
+// collide patches the witness of a kind in a namespace.
+func (g *Gate) collide(ctx context.Context, kind schema.GroupKind, namespace string, patching []int) []*Collision {
+	version := "v1"
+	if kind.Group != "" {
+		version = kind.Group + "/v1"
+	}
+	object, err := engine.FromGo(map[string]any{"apiVersion": version, "kind": kind.Kind,
+		"metadata": map[string]any{"name": "witness", "namespace": namespace}})
+	if err != nil {
+		return nil
+	}
+	r, err := Compose(engine.Create, object, engine.Document{})
+	if err != nil {
+		return nil
+	}
+	lookup := &namespaceLookup{source: g.namespaces}
+	active := slices.DeleteFunc(slices.Clone(patching), func(i int) bool {
+		match := g.policies[i].match
+		return match.namespaceSelector != nil || !match.matches(r)
+	})
+	_, failed := g.patch(ctx, r, lookup, active)
+	var out []*Collision
+	for _, f := range failed {
+		var collision *Collision
+		if errors.As(f.err, &collision) {
+			out = append(out, collision)
+		}
+	}
+	return out
 }

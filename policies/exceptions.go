@@ -29,9 +29,9 @@ type exception struct {
 
 // newExceptions compiles exceptions from policies of the given names. One that names an unknown policy, which may
 // come later, excuses from those that it knows.
-func newExceptions(sources []v1alpha1.GateException, policies map[string]bool) (out []exception, rejected []Rejected) {
+func newExceptions(sources []v1alpha1.GateException, policies map[string]bool, now time.Time) (out []exception, rejected []Rejected) {
 	for i := range sources {
-		e, err := newException(&sources[i])
+		e, err := newException(&sources[i], now)
 		valid, known := err == nil, false
 		for j, name := range e.policies {
 			if known = known || policies[name]; !policies[name] {
@@ -49,7 +49,7 @@ func newExceptions(sources []v1alpha1.GateException, policies map[string]bool) (
 	return out, rejected
 }
 
-func newException(source *v1alpha1.GateException) (exception, error) {
+func newException(source *v1alpha1.GateException, now time.Time) (exception, error) {
 	spec := source.Spec
 	e := exception{name: source.Name, policies: spec.Policies, namespaces: spec.Match.Namespaces, names: spec.Match.Names,
 		reason: spec.Reason, expires: spec.Expires.Time}
@@ -62,6 +62,10 @@ func newException(source *v1alpha1.GateException) (exception, error) {
 	}
 	if spec.Expires.IsZero() {
 		errs = append(errs, errors.New("spec.expires: missing: no exception is for ever"))
+	}
+	if spec.Expires.After(now.AddDate(1, 0, 0)) {
+		errs = append(errs, fmt.Errorf("spec.expires: %s is more than a year ahead: choose a day within a year, and extend the exception when somebody has looked at it again",
+			spec.Expires.UTC().Format(time.RFC3339)))
 	}
 	if m := spec.Match; len(m.Names) == 0 && len(m.Namespaces) == 0 && m.NamespaceSelector == nil && m.ObjectSelector == nil {
 		errs = append(errs, errors.New("spec.match: name the excused objects by names, namespaces, namespaceSelector or objectSelector"))

@@ -60,8 +60,9 @@ func NewGate(o Options) (*Gate, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	for _, collision := range g.Collisions() {
-		errs = append(errs, fmt.Errorf("policy %q: %w", collision.Policies[1], collision))
+	// No request is waiting: evaluations are bounded by the budget.
+	for _, collision := range g.Collisions(context.Background()) {
+		errs = append(errs, Rejected{Kind: PolicyKind, Name: collision.Policy, Err: collision})
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -300,7 +300,10 @@ func TestFailingPatches(t *testing.T) {
 
 func TestPatches(t *testing.T) {
 	annotate := func(key, value string) string {
-		return fmt.Sprintf(`patch contains {"op": "add", "path": "/metadata/annotations/example.com~1%s", "value": %q} if not input.request.object.metadata.annotations["example.com/%s"]`, key, value, key)
+		return fmt.Sprintf(`patch contains {"op": "add", "path": "/metadata/annotations/example.com~1%s", "value": %q} if {
+			input.request.object.spec
+			not input.request.object.metadata.annotations["example.com/%s"]
+		}`, key, value, key)
 	}
 	cases := map[string]struct {
 		bodies map[string]string

@@ -31,23 +31,37 @@ func (g *Gate) Mutate(ctx context.Context, r Request) Decision {
 	active := slices.DeleteFunc(candidates, func(i int) bool {
 		return r.Operation == engine.Update && g.policies[i].rule.Unchanged(r.Object, r.OldObject)
 	})
-	for len(active) > 0 {
-		m := &mutation{gate: g, original: r, object: r.Object, owners: map[string]Patch{}, patched: map[int]bool{}}
-		for m.round(ctx, namespace, active) {
-			continue
-		}
-		if m.err == nil {
-			d.Patches, findings = m.patches, append(findings, m.findings...)
-			break
-		}
-		// One bad policy does not stop the others: they start anew without it.
-		findings = append(findings, g.policies[m.failed].failure(r, m.err))
-		active = slices.DeleteFunc(active, func(i int) bool { return i == m.failed })
+	m, failed := g.patch(ctx, r, namespace, active)
+	d.Patches, findings = m.patches, append(findings, m.findings...)
+	for _, f := range failed {
+		findings = append(findings, g.policies[f.policy].failure(r, f.err))
 	}
 	g.excuse(ctx, r, namespace, findings)
 	sortFindings(findings)
 	d.Findings = findings
 	return d
+}
+
+// patchFailure is a policy whose patches could not be used.
+type patchFailure struct {
+	policy int
+	err    error
+}
+
+// patch asks the active policies for patches. One bad policy does not stop the others: they start anew without it.
+func (g *Gate) patch(ctx context.Context, r Request, namespace *namespaceLookup, active []int) (*mutation, []patchFailure) {
+	var failed []patchFailure
+	for {
+		m := &mutation{gate: g, original: r, object: r.Object, owners: map[string]Patch{}, patched: map[int]bool{}}
+		for len(active) > 0 && m.round(ctx, namespace, active) {
+			continue
+		}
+		if m.err == nil {
+			return m, failed
+		}
+		failed = append(failed, patchFailure{m.failed, m.err})
+		active = slices.DeleteFunc(active, func(i int) bool { return i == m.failed })
+	}
 }
 
 // mutation is the work on one object.
@@ -126,7 +140,7 @@ func (m *mutation) apply(p *policy, operations []engine.Operation6902) (changed 
 			continue
 		}
 		if owner, taken := m.owners[op.Path]; taken && owner.Policy != p.name && !strings.HasSuffix(op.Path, "/-") {
-			return changed, fmt.Errorf("it disagrees with policy %q about %s: %s against %s", owner.Policy, op.Path, op.Value, owner.Value)
+			return changed, &Collision{Policy: p.name, Other: owner.Policy, Path: op.Path, Value: op.Value.String(), OtherValue: owner.Value.String()}
 		}
 		changed = true
 		for _, step := range steps {

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +12,7 @@ import (
 
 // VetPolicy tells what is wrong with a policy that is about to join or replace one of o.Policies: whatever would keep it
 // from compiling among them, and patches that are bound to collide with those of another.
-func VetPolicy(o Options, candidate v1alpha1.GatePolicy) error {
+func VetPolicy(ctx context.Context, o Options, candidate v1alpha1.GatePolicy) error {
 	o.Policies = slices.DeleteFunc(slices.Clone(o.Policies), func(p v1alpha1.GatePolicy) bool { return p.Name == candidate.Name })
 	o.Policies = append(o.Policies, candidate)
 	gate, rejected := Assemble(o)
@@ -19,9 +20,13 @@ func VetPolicy(o Options, candidate v1alpha1.GatePolicy) error {
 		return err
 	}
 	var errs []error
-	for _, collision := range gate.Collisions() {
-		if slices.Contains(collision.Policies[:], candidate.Name) {
+	for _, collision := range gate.Collisions(ctx) {
+		switch candidate.Name {
+		case collision.Policy:
 			errs = append(errs, collision)
+		case collision.Other:
+			errs = append(errs, &Collision{Policy: collision.Other, Other: collision.Policy, Path: collision.Path,
+				Value: collision.OtherValue, OtherValue: collision.Value})
 		}
 	}
 	return errors.Join(errs...)

@@ -2,7 +2,9 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -11,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
@@ -53,7 +56,7 @@ func (v policyVetting) ValidateCreate(ctx context.Context, policy *v1alpha1.Gate
 	if err != nil {
 		return nil, err
 	}
-	return nil, policies.VetPolicy(o, *policy)
+	return nil, refusal(policies.VetPolicy(ctx, o, *policy))
 }
 
 func (v policyVetting) ValidateUpdate(ctx context.Context, before, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
@@ -76,9 +79,9 @@ func (v exceptionVetting) ValidateCreate(ctx context.Context, exception *v1alpha
 	}
 	warning, err := policies.VetException(o, *exception)
 	if warning == "" {
-		return nil, err
+		return nil, refusal(err)
 	}
-	return admission.Warnings{warning}, err
+	return admission.Warnings{warning}, refusal(err)
 }
 
 func (v exceptionVetting) ValidateUpdate(ctx context.Context, before, exception *v1alpha1.GateException) (admission.Warnings, error) {
@@ -90,4 +93,16 @@ func (v exceptionVetting) ValidateUpdate(ctx context.Context, before, exception 
 
 func (exceptionVetting) ValidateDelete(context.Context, *v1alpha1.GateException) (admission.Warnings, error) {
 	return nil, nil
+}
+
+// refusal is an error as kubectl shows it: what needs several lines begins on one of its own.
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := engine.Detail(err)
+	if strings.Contains(text, "\n") {
+		text = "\n" + text
+	}
+	return errors.New(text)
 }

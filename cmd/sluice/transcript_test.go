@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -59,7 +60,8 @@ func replay(t *testing.T, file, policies string) {
 		if err := os.MkdirAll(filepath.Dir(f.Name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(f.Name, f.Data, 0o644); err != nil {
+		data := bytes.ReplaceAll(f.Data, []byte("TOMORROW"), []byte(time.Now().UTC().AddDate(0, 0, 1).Format(time.RFC3339)))
+		if err := os.WriteFile(f.Name, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -98,7 +98,7 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	o.Previous = c.Snapshots.Gate()
 	o.Policies, o.Exceptions = all, exceptions
 	gate, rejected := policies.Assemble(o)
-	broken, wrong := byName(rejected)
+	broken := brokenPolicies(rejected)
 	snapshot := &Snapshot{Gate: gate, Policies: map[string]PolicyResult{}, Exceptions: map[string]ExceptionResult{}}
 	good := map[types.UID]v1alpha1.LastGood{}
 	o.Policies = make([]v1alpha1.GatePolicy, len(all))
@@ -115,8 +115,7 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	}
 	if restored {
 		snapshot.Gate, rejected = policies.Assemble(o)
-		again, _ := byName(rejected)
-		for name := range again { // such as a last good version of which this Sluice no longer has the rule
+		for name := range brokenPolicies(rejected) { // such as a last good version of which this Sluice no longer has the rule
 			result := snapshot.Policies[name]
 			result.LastGood = nil
 			snapshot.Policies[name] = result
@@ -133,7 +132,14 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 		snapshot.Policies[i.Policy] = result
 	}
 	for _, e := range exceptions {
-		snapshot.Exceptions[e.Name] = ExceptionResult{UID: e.UID, Generation: e.Generation, Err: wrong[e.Name]}
+		snapshot.Exceptions[e.Name] = ExceptionResult{UID: e.UID, Generation: e.Generation}
+	}
+	for _, r := range rejected {
+		if r.Kind == policies.ExceptionKind {
+			result := snapshot.Exceptions[r.Name]
+			result.Err, result.InForce = r.Err, r.InForce
+			snapshot.Exceptions[r.Name] = result
+		}
 	}
 	c.good = good
 	return snapshot
@@ -151,17 +157,15 @@ func (c *Compiler) lastGood(p *v1alpha1.GatePolicy) (v1alpha1.LastGood, bool) {
 	return v1alpha1.LastGood{}, false
 }
 
-// byName sorts what was rejected into policies and exceptions.
-func byName(rejected []policies.Rejected) (broken, wrong map[string]error) {
-	broken, wrong = map[string]error{}, map[string]error{}
+// brokenPolicies are the errors of rejected policies by name.
+func brokenPolicies(rejected []policies.Rejected) map[string]error {
+	out := map[string]error{}
 	for _, r := range rejected {
-		into := broken
-		if r.Kind == policies.ExceptionKind {
-			into = wrong
+		if r.Kind == policies.PolicyKind {
+			out[r.Name] = errors.Join(out[r.Name], r.Err)
 		}
-		into[r.Name] = errors.Join(into[r.Name], r.Err)
 	}
-	return broken, wrong
+	return out
 }
 
 // log writes what is new, once.

@@ -85,6 +85,8 @@ func exceptionReady(exception *v1alpha1.GateException, result ExceptionResult, l
 	switch {
 	case left <= 0:
 		condition.Reason, condition.Message = v1alpha1.ReasonExpired, fmt.Sprintf("expired at %s: it excuses nothing; extend spec.expires or delete it", expires)
+	case result.InForce:
+		condition.Reason, condition.Message = v1alpha1.ReasonUnknownPolicy, truncate("the others are excused: "+result.Err.Error(), maxConditionMessage)
 	case result.Err != nil:
 		condition.Reason, condition.Message = v1alpha1.ReasonInvalid, truncate(result.Err.Error(), maxConditionMessage)
 	default:

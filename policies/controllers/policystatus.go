@@ -150,7 +150,7 @@ func truncate(text string, most int) string {
 func compiled(result PolicyResult) metav1.Condition {
 	if result.Err != nil {
 		return metav1.Condition{Type: v1alpha1.ConditionCompiled, Status: metav1.ConditionFalse,
-			Reason: v1alpha1.ReasonNotCompiled, Message: truncate(result.Err.Error(), maxConditionMessage)}
+			Reason: v1alpha1.ReasonNotCompiled, Message: truncate(engine.Detail(result.Err), maxConditionMessage)}
 	}
 	return metav1.Condition{Type: v1alpha1.ConditionCompiled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCompiled,
 		Message: fmt.Sprintf("generation %d compiles", result.Generation)}
@@ -166,7 +166,7 @@ func (s *PolicyStatus) ready(ctx context.Context, result PolicyResult) (metav1.C
 	case result.Err != nil && result.LastGood != nil:
 		return not(v1alpha1.ReasonLastGoodActive, "generation %d does not compile; generation %d stays in use", result.Generation, result.LastGood.Generation)
 	case result.Err != nil:
-		return not(v1alpha1.ReasonNotCompiled, "%s", result.Err)
+		return not(v1alpha1.ReasonNotCompiled, "%s", engine.Detail(result.Err))
 	}
 	i := result.Interest
 	for _, kind := range append(append(i.Kinds[:len(i.Kinds):len(i.Kinds)], i.State...), i.Generates...) {

@@ -39,8 +39,9 @@ type PolicyResult struct {
 type ExceptionResult struct {
 	UID        types.UID
 	Generation int64
-	// Err is what is wrong with it.
-	Err error
+	// Err is what is wrong with it. InForce: it excuses all the same, from those of its policies that exist.
+	Err     error
+	InForce bool
 }
 
 // Snapshots holds the newest snapshot and tells those who depend on it of a new one.

@@ -30,6 +30,29 @@ func (f *Fault) Detail() string {
 	return f.Error()
 }
 
+// Detail is an error for people who have the source before them: every Fault in it, however joined, with its Excerpt.
+func Detail(err error) string {
+	switch e := err.(type) { //nolint:errorlint // taken apart layer by layer
+	case nil:
+		return ""
+	case *Fault:
+		return e.Detail()
+	case interface{ Unwrap() []error }:
+		var lines []string
+		for _, inner := range e.Unwrap() {
+			lines = append(lines, Detail(inner))
+		}
+		return strings.Join(lines, "\n")
+	}
+	var f *Fault
+	if excerpt := ""; errors.As(err, &f) && strings.HasSuffix(err.Error(), f.Error()) {
+		if excerpt = f.Excerpt(); excerpt != "" {
+			return err.Error() + "\n" + excerpt
+		}
+	}
+	return err.Error()
+}
+
 // maxExcerpt is how many characters of a long line are shown to either side of the column.
 const maxExcerpt = 100
 
