@@ -63,6 +63,8 @@ type Manager struct {
 	cancel context.CancelFunc
 	done   chan error
 	dir    string
+
+	options Options
 }
 
 // Start applies the manifests, starts the manager with the rights that they give it, makes the API server trust
@@ -82,7 +84,7 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{Metrics: prometheus.NewRegistry(), dir: dir, done: make(chan error, 1)}
+	m := &Manager{Metrics: prometheus.NewRegistry(), dir: dir, done: make(chan error, 1), options: o}
 	ca, err := IssueCertificate(dir)
 	if err == nil {
 		err = m.serve(ctx, cluster, o)
@@ -154,6 +156,16 @@ func (m *Manager) awaitReady(ctx context.Context, url string) error {
 		}
 		return response.StatusCode == http.StatusOK, response.Body.Close()
 	})
+}
+
+// Restart ends the manager and starts another one in its place, with its certificate and new metrics.
+func (m *Manager) Restart(ctx context.Context, cluster *plane.Plane) error {
+	m.cancel()
+	if err := <-m.done; err != nil {
+		return fmt.Errorf("stop: %w", err)
+	}
+	m.Metrics = prometheus.NewRegistry()
+	return m.serve(ctx, cluster, m.options)
 }
 
 // Stop ends the manager and removes its certificate.

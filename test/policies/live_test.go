@@ -1,7 +1,6 @@
 package policies_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,25 +9,35 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	dto "github.com/prometheus/client_model/go"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// reviews counts the reviews of a kind so far, or of all if it is empty.
-func reviews(kind string) float64 {
+// counted sums a counter over the metrics that have all given labels: name, value, name, value and so on.
+func counted(counter string, labels ...string) float64 {
 	GinkgoHelper()
 	families, err := manager.Metrics.Gather()
 	Expect(err).NotTo(HaveOccurred())
 	total := 0.0
 	for _, family := range families {
-		if family.GetName() != "sluice_reviews_total" {
-			continue
-		}
 		for _, metric := range family.GetMetric() {
-			if kind == "" || label(metric, "kind") == kind {
+			matches := family.GetName() == counter
+			for i := 0; i < len(labels); i += 2 {
+				matches = matches && label(metric, labels[i]) == labels[i+1]
+			}
+			if matches {
 				total += metric.GetCounter().GetValue()
 			}
 		}
 	}
 	return total
+}
+
+// reviews counts the reviews so far, findings the findings of a policy.
+func reviews(labels ...string) float64 { return counted("sluice_reviews_total", labels...) }
+func findings(policy, action string) float64 {
+	return counted("sluice_findings_total", "policy", policy, "action", action)
 }
 
 func label(metric *dto.Metric, name string) string {
@@ -54,14 +63,14 @@ var _ = Describe("a policy", func() {
 
 	It("makes a kind intercepted that nobody judged before, and its deletion ends that", func(ctx SpecContext) {
 		namespace(ctx, "interest")
-		before := reviews("")
+		before := reviews()
 		must(ctx, configMap("interest", "a", "bad"), "apply", "-f", "-")
-		Expect(reviews("")).To(Equal(before), "no policy is about ConfigMaps")
+		Expect(reviews()).To(Equal(before), "no policy is about ConfigMaps")
 		turnOn(ctx, "config", rego("ConfigMap", `input.request.object.data.key == "bad"`))
 		Eventually(func() string { return apply(ctx, configMap("interest", "b", "bad"), "--dry-run=server").complaint }).Should(
 			ContainSubstring(`admission webhook "validate.sluice.dev" denied the request: ` + "\nconfig: refused by the test"))
 		Expect(apply(ctx, configMap("interest", "b", "good")).err).NotTo(HaveOccurred())
-		Expect(reviews("ConfigMap")).To(BeNumerically(">", 0))
+		Expect(reviews("kind", "ConfigMap")).To(BeNumerically(">", 0))
 		must(ctx, "", "delete", "gatepolicy", "config")
 		Eventually(func() string {
 			return must(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}")
@@ -73,20 +82,24 @@ var _ = Describe("a policy", func() {
 		namespace(ctx, "edited")
 		turnOn(ctx, "edits", rego("ConfigMap", `input.request.object.data.key == "v0"`))
 		Eventually(func() error { return apply(ctx, configMap("edited", "a", "v0"), "--dry-run=server").err }).ShouldNot(Succeed())
+		c, err := client.New(cluster.Config, client.Options{})
+		Expect(err).NotTo(HaveOccurred())
 		started := time.Now()
 		var group sync.WaitGroup
-		for i := range 10 { // kubectl takes its time
+		for i := range 10 {
 			group.Go(func() {
 				defer GinkgoRecover()
+				edited := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "policy.sluice.dev/v1alpha1", Kind: "GatePolicy"},
+					ObjectMeta: metav1.ObjectMeta{Name: "edits"}}
 				for j := range 10 {
-					edit := fmt.Sprintf(`{"spec": {"message": "edit %d-%d"}}`, i, j)
-					must(ctx, "", "patch", "gatepolicy", "edits", "--type=merge", "-p", edit)
+					edit := fmt.Appendf(nil, `{"spec": {"message": "edit %d of %d"}}`, j, i)
+					Expect(c.Patch(ctx, edited, client.RawPatch(types.MergePatchType, edit))).To(Succeed())
 				}
 			})
 		}
 		group.Wait()
+		AddReportEntry("100 edits", time.Since(started).String())
 		must(ctx, policy("edits", rego("ConfigMap", `input.request.object.data.key == "last"`)), "apply", "-f", "-")
-		AddReportEntry("101 edits", time.Since(started).String())
 		Eventually(func() error { return apply(ctx, configMap("edited", "a", "last"), "--dry-run=server").err }).ShouldNot(Succeed())
 		Expect(apply(ctx, configMap("edited", "a", "v0"), "--dry-run=server").err).NotTo(HaveOccurred())
 		generation := must(ctx, "", "get", "gatepolicy", "edits", "-o", "jsonpath={.metadata.generation}")
@@ -100,7 +113,7 @@ var _ = Describe("a policy", func() {
 		namespace(ctx, "quiet")
 		got := apply(ctx, policy("heartbeat", rego("coordination.k8s.io/Lease", "true")))
 		Expect(got.complaint).To(ContainSubstring("coordination.k8s.io/Lease can't be matched: it is the cluster's heartbeat"))
-		before := reviews("")
+		before := reviews()
 		var objects strings.Builder
 		for i := range 100 {
 			fmt.Fprintf(&objects, "---\napiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: l%d, namespace: quiet}\n", i)
@@ -108,7 +121,7 @@ var _ = Describe("a policy", func() {
 			fmt.Fprintf(&objects, "---\napiVersion: v1\nkind: Node\nmetadata: {name: n%d}\n", i)
 		}
 		must(ctx, objects.String(), "create", "-f", "-")
-		Expect(reviews("")).To(Equal(before))
+		Expect(reviews()).To(Equal(before))
 	})
 
 	It("that denies everything locks nobody out", func(ctx SpecContext) {
@@ -132,7 +145,7 @@ var _ = Describe("a policy", func() {
 		endless := "count([1 | some a in numbers.range(1, 1000); some b in numbers.range(1, 1000); some c in numbers.range(1, 1000); a + b + c == 0]) > 0"
 		turnOn(ctx, "endless", rego("ConfigMap", endless)+"  match: {namespaces: [endless]}\n")
 		Eventually(func() string { return apply(ctx, configMap("endless", "a", "x")).complaint }).Should(
-			MatchRegexp(`denied the request: \nendless: could not judge: .*(100ms|steps)`))
+			ContainSubstring("denied the request: \nendless: could not judge: stopped after its time was used up"))
 		namespace(ctx, "beside")
 		Expect(apply(ctx, configMap("beside", "a", "x")).err).NotTo(HaveOccurred())
 	})
@@ -156,8 +169,3 @@ rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}]
 		}).Should(Equal("2 a b"))
 	})
 })
-
-// applied is whether a manifest is admitted, as a dry run.
-func applied(ctx context.Context, manifest string) func() error {
-	return func() error { return apply(ctx, manifest, "--dry-run=server").err }
-}
