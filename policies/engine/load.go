@@ -145,7 +145,10 @@ func parse(file, source string) (*ast.Module, error) {
 		if errors.As(err, &parseErrs) {
 			return nil, withSource(errors.Join(compileFaults(parseErrs)...), map[string]string{file: source})
 		}
-		return nil, fmt.Errorf("parse %s: %w", file, err)
+		var empty *ast.Error
+		if !errors.As(err, &empty) {
+			return nil, fmt.Errorf("parse %s: %w", file, err)
+		}
 	}
 	if module == nil {
 		return nil, &Fault{File: file, Line: 1, Column: 1, Reason: "the file has no Rego in it"}
