@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -77,6 +78,55 @@ func shipped(t testing.TB) *engine.Library {
 		t.Fatal(err)
 	}
 	return library
+}
+
+// A thousand policies load in under 5 s, and a change to one takes less than 1 s; they take a third and a thirtieth of
+// that on an idle core. Every one of them is judged, and keeps its own parameters.
+func TestThousandPolicies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	library := shipped(t)
+	specs := thousand(t, library)
+	start := time.Now()
+	gate, err := policies.NewGate(policies.Options{Library: library, Policies: specs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("1,000 policies took %v", took)
+	}
+	says := func(gate *policies.Gate, i int) []string {
+		var out []string
+		request := create(t, fmt.Sprintf(`{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{"name":"web","namespace":"team-%d-web"},"spec":{"rules":[{"host":"a.other.org"}]}}`, i))
+		for _, f := range gate.Review(context.Background(), request).Findings {
+			out = append(out, f.Policy+": "+f.Message)
+		}
+		return out
+	}
+	want := func(i int, domain string) []string {
+		return []string{fmt.Sprintf("policy-%03d: host \"a.other.org\" is not below %q", i, domain)}
+	}
+	for _, i := range []int{0, 1, 2, 10, 501, 502, 990, 992} {
+		if got := says(gate, i); !slices.Equal(got, want(i, fmt.Sprintf("team-%d.example.com", i))) {
+			t.Errorf("team %d: %q", i, got)
+		}
+	}
+	specs = slices.Clone(specs)
+	specs[502].Spec.Parameters = &runtime.RawExtension{Raw: []byte(`{"domain":"changed.org"}`)}
+	start = time.Now()
+	if gate, err = policies.NewGate(policies.Options{Library: library, Policies: specs, Previous: gate}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("a change took %v", took)
+	}
+	if got := says(gate, 502); !slices.Equal(got, want(502, "changed.org")) {
+		t.Errorf("changed: %q", got)
+	}
+	if got := says(gate, 501); !slices.Equal(got, want(501, "team-501.example.com")) {
+		t.Errorf("beside the changed one: %q", got)
+	}
 }
 
 // BenchmarkGate says what 1,000 policies cost: all of them anew, and their parts.
