@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -99,10 +100,19 @@ func withSource(err error, texts map[string]string) error {
 		}
 	default:
 		if errors.As(err, &f) && f.Source == "" {
-			f.Source = sourceLine(texts[f.File], f.Line)
+			f.locate(texts[f.File])
 		}
 	}
 	return err
+}
+
+// locate gives the fault its line of source. What is missing after the last line is missing at its end.
+func (f *Fault) locate(text string) {
+	text = strings.TrimRight(text, " \t\r\n")
+	if last := 1 + strings.Count(text, "\n"); text != "" && f.Line > last {
+		f.Line, f.Column = last, utf8.RuneCountInString(sourceLine(text, last)) // as OPA where no line end follows
+	}
+	f.Source = sourceLine(text, f.Line)
 }
 
 // sourceLine is a line of a text, counted from 1; "" if there is none.

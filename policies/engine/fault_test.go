@@ -28,6 +28,16 @@ func TestFaultShowsItsLine(t *testing.T) {
 	}
 }
 
+// What is missing at the end of a file is shown at the end of its last line.
+func TestFaultAtTheEnd(t *testing.T) {
+	for _, end := range []string{"", "\n", "\n\n", "\n  \n"} {
+		_, err := load(t, nil).Inline("own.rego", "package own\n\ndeny contains f(1"+end)
+		if want := "own.rego:3:17: "; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", end, err, want)
+		}
+	}
+}
+
 func TestExcerpt(t *testing.T) {
 	long := strings.Repeat("a", 150) + "\tb" + strings.Repeat("c", 150)
 	for _, c := range []struct {

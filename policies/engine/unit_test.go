@@ -179,11 +179,12 @@ func TestUnitsAnswerInOrder(t *testing.T) {
 func TestCompileBlames(t *testing.T) {
 	rule := sayRule(t)
 	broken := *rule
-	module, err := parse("broken.rego", strings.Replace(unitRule, "input.parameters.text if", "nobody(input.parameters.text) if", 1))
+	source := strings.Replace(unitRule, "input.parameters.text if", "nobody(input.parameters.text) if", 1)
+	module, err := parse("broken.rego", source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken.module, broken.texts = module, map[string]string{"broken.rego": "line 1"}
+	broken.module, broken.texts = module, map[string]string{"broken.rego": source}
 	policies := say(rule, 20)
 	policies[7].Rule = &broken
 	policies[11].Rule = Outline("outline.rego", unitRule)
