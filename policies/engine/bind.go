@@ -67,7 +67,7 @@ func boundModule(source *ast.Module, pkg ast.Ref, parameters Document) *ast.Modu
 func (b binding) references(modules map[string]*ast.Module) {
 	parameters := ast.InputRootRef.Append(ast.StringTerm("parameters"))
 	for key := range b.modules {
-		_, _ = ast.TransformRefs(modules[key], func(ref ast.Ref) (ast.Value, error) {
+		change := func(ref ast.Ref) (ast.Value, error) {
 			switch {
 			case ref.HasPrefix(libRef):
 				return replacePrefix(ref, libRef, b.libs), nil
@@ -79,8 +79,22 @@ func (b binding) references(modules map[string]*ast.Module) {
 				return replacePrefix(ref, b.rulePkg, b.policyPkg), nil
 			}
 			return ref, nil
-		})
+		}
+		_, _ = ast.TransformRefs(modules[key], change)
+		transformSomeDecls(modules[key], change)
 	}
+}
+
+// transformSomeDecls does for what stands behind `some … in` what ast.TransformRefs leaves out.
+func transformSomeDecls(module *ast.Module, change func(ast.Ref) (ast.Value, error)) {
+	ast.NewGenericVisitor(func(x any) bool {
+		if decl, ok := x.(*ast.SomeDecl); ok {
+			for _, symbol := range decl.Symbols {
+				_, _ = ast.TransformRefs(symbol, change)
+			}
+		}
+		return false
+	}).Walk(module)
 }
 
 // replacePrefix is ref with another beginning in place of from.
