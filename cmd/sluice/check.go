@@ -20,6 +20,8 @@ type checkFlags struct {
 	output    string
 	failOn    string
 	strict    bool
+	explain   string
+	object    string
 }
 
 func newCheckCommand() *cobra.Command {
@@ -37,13 +39,19 @@ An object that --state or --old holds is judged as an UPDATE of it, any other as
 What is no Kubernetes object and what no policy judges is counted in the last line, and is an error
 with --strict. Exit code 1 means that a finding fails the check, 2 that something could not be
 judged: input that is not valid, or a policy that needs what nobody gave, such as the labels of a
-namespace.` + policyHelp,
+namespace.
+
+With --explain the one policy and one object are judged as ever, and what is printed is how: each
+expression of the policy's rule with its line, ✓ if it held, ✗ if it failed, · if it was not reached,
+with the values of its variables, and with the helper because of which it failed. The exit code is
+about this policy and this object.` + policyHelp,
 		Example: `  sluice check deploy/
   helm template shop ./chart | sluice check --namespace shop -
   sluice check --profile restricted --state cluster.yaml deploy/
   sluice check --old before.yaml after.yaml
   sluice check --operation DELETE --state cluster.yaml obsolete.yaml
-  sluice check --profile none --policies policies/ -o sarif deploy/`,
+  sluice check --profile none --policies policies/ -o sarif deploy/
+  sluice check --explain ingress-tls-required --object Ingress/shop/web deploy/`,
 		Args: someInput,
 		RunE: func(command *cobra.Command, args []string) error { return f.run(command, args) },
 	}
@@ -55,20 +63,29 @@ namespace.` + policyHelp,
 	addChoice(command, &f.output, "output", "o", "format of the results", report.Formats()...)
 	addChoice(command, &f.failOn, "fail-on", "", "the weakest finding that fails the check", string(check.FailOnDeny), string(check.FailOnWarn))
 	command.Flags().BoolVar(&f.strict, "strict", false, "what no policy judges is an error")
+	command.Flags().StringVar(&f.explain, "explain", "", "show which expressions of the policy `NAME` held and which failed, for one object")
+	command.Flags().StringVar(&f.object, "object", "", "the object to explain, as `KIND/NAME` or KIND/NAMESPACE/NAME")
 	return command
 }
 
 func (f *checkFlags) run(command *cobra.Command, args []string) error {
+	if f.object != "" && f.explain == "" {
+		return errors.New("--object chooses what --explain explains: give both")
+	}
 	set, err := f.load()
 	if err != nil {
 		return f.badPolicies(command.OutOrStdout(), err)
 	}
 	progress := newProgress(command.ErrOrStderr(), "objects")
-	r, err := check.Run(command.Context(), check.Options{
+	o := check.Options{
 		Policies: set, Paths: args, Stdin: command.InOrStdin(), State: f.state, Old: f.old,
 		Operation: engine.Operation(f.operation), Namespace: f.namespace, Strict: f.strict,
 		ToolVersion: readVersion().Version, Progress: progress.step,
-	})
+	}
+	if f.explain != "" {
+		return f.runExplain(command, set, o)
+	}
+	r, err := check.Run(command.Context(), o)
 	progress.end()
 	if err != nil {
 		return f.badPolicies(command.OutOrStdout(), err)

@@ -66,6 +66,9 @@ func (s *session) judged(sub subject) {
 // findings adds what policies say, at the place in the file.
 func (s *session) findings(sub subject, findings ...policies.Finding) {
 	o := sub.object
+	if o == s.watched {
+		s.seen = append(s.seen, findings...)
+	}
 	for _, f := range findings {
 		line, column := o.Position(f.Field)
 		result := report.Result{

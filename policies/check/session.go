@@ -30,6 +30,8 @@ type session struct {
 	skipped  map[string]int
 	denied   map[*manifest.Object]bool
 	warned   map[*manifest.Object]bool
+	watched  *manifest.Object   // whose findings are kept as the gate gave them
+	seen     []policies.Finding // of watched
 }
 
 // identity is what tells objects apart.

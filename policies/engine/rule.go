@@ -60,6 +60,26 @@ func (r *Rule) Unchanged(object, old Document) bool {
 	return true
 }
 
+// JudgedPaths are the paths that Unchanged compares.
+func (r *Rule) JudgedPaths() []string {
+	var out []string
+	for _, keys := range r.judged {
+		path := ""
+		for _, key := range keys {
+			switch {
+			case strings.ContainsAny(key, "./"):
+				path += "[" + key + "]"
+			case path == "":
+				path = key
+			default:
+				path += "." + key
+			}
+		}
+		out = append(out, path)
+	}
+	return out
+}
+
 // fieldKeys are the object keys that lead to a field.
 type fieldKeys []string
 

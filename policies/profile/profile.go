@@ -65,6 +65,18 @@ func (s *Set) Source(rule *engine.Rule) string {
 	return "rego/" + rule.File
 }
 
+// Display is a file that engine names as the user would name it, or below this project's root. That of a module
+// in a policy stays as it is.
+func (s *Set) Display(file string) string {
+	if _, err := fs.Stat(rego.Rules, file); err == nil && !s.files.Has(file) {
+		return "rego/" + file
+	}
+	return s.files.Display(file)
+}
+
+// RegoFiles are the .rego files beside the shipped ones.
+func (s *Set) RegoFiles() RegoFiles { return s.files }
+
 // Problems are all that is wrong with policies, in the order of their places.
 type Problems []manifest.Problem
 
