@@ -27,6 +27,10 @@ type ruleDoc struct {
 	Parameters  []parameterDoc `json:"parameters,omitempty"`
 	References  []string       `json:"references,omitempty"`
 	Source      string         `json:"source"`
+
+	// For markdown only.
+	profiles []profileUse
+	examples []exampleDoc
 }
 
 type parameterDoc struct {
@@ -142,36 +146,6 @@ func (d ruleDoc) text(w io.Writer) {
 		}
 		fmt.Fprintln(w, "    "+printable(reference))
 	}
-}
-
-// markdown prints the documentation as a section.
-func (d ruleDoc) markdown(w io.Writer) {
-	fmt.Fprintf(w, "## %s\n\n**%s.** %s\n\n", d.ID, strings.TrimSuffix(d.Title, "."), d.Description)
-	fmt.Fprintf(w, "| severity | states | kinds | operations |\n|---|---|---|---|\n| %s | %s | %s | %s |\n",
-		d.Severity, strings.Join(d.Verbs, ", "), strings.Join(d.Kinds, ", "), strings.Join(d.Operations, ", "))
-	if len(d.State) > 0 {
-		fmt.Fprintf(w, "\nAsks about: %s\n", strings.Join(d.State, ", "))
-	}
-	if len(d.Generates) > 0 {
-		fmt.Fprintf(w, "\nGenerates: %s\n", strings.Join(d.Generates, ", "))
-	}
-	for i, p := range d.Parameters {
-		if i == 0 {
-			fmt.Fprint(w, "\n| parameter | type | default | meaning |\n|---|---|---|---|\n")
-		}
-		fallback := p.remark()
-		if p.Default != nil {
-			fallback = "`" + compact(p.Default) + "`"
-		}
-		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", p.Name, p.Type, fallback, strings.Join(strings.Fields(p.Description), " "))
-	}
-	for i, reference := range d.References {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		fmt.Fprintf(w, "- <%s>\n", reference)
-	}
-	fmt.Fprintf(w, "\nSource: `%s`\n", d.Source)
 }
 
 // wrap breaks text into lines of at most width characters.

@@ -26,7 +26,14 @@ func newRulesCommand() *cobra.Command {
 		Use:   "rules [ID]",
 		Short: "List rules, or print the documentation of one",
 		Long: `Rules lists the rules that there are, or prints what one of them says of itself: what it judges, why,
-and its parameters with their defaults.`,
+and its parameters with their defaults. With -o markdown it prints the reference, which shows objects that
+a rule refuses and admits, taken from those of its tests that METADATA calls examples:
+
+  # METADATA
+  # title: a host that no TLS entry covers
+  # custom: {example: refused}
+
+What an example shows is refused, admitted, patched or generated.`,
 		Example: `  sluice rules
   sluice rules networkpolicy-wildcard-egress
   sluice rules -o markdown > rules.md
@@ -78,12 +85,7 @@ func (f *rulesFlags) run(command *cobra.Command, args []string) error {
 	case f.output == "json":
 		err = encode(&out, docs)
 	case f.output == "markdown":
-		for i, d := range docs {
-			if i > 0 {
-				out.WriteString("\n")
-			}
-			d.markdown(&out)
-		}
+		err = writeReference(command.Context(), &out, set, docs, !one)
 	case one:
 		docs[0].text(&out)
 	default:

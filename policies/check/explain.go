@@ -19,7 +19,7 @@ import (
 type Explained struct {
 	policies.Explanation
 	Object    *manifest.Object // nil if no input could be read
-	Namespace string // of the object; empty for cluster-scoped kinds
+	Namespace string           // of the object; empty for cluster-scoped kinds
 	Operation engine.Operation
 	Findings  []policies.Finding // of the policy
 	// Report has the policy's results and patches for the object, and whatever could not be judged.

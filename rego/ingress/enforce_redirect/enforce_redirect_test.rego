@@ -32,6 +32,9 @@ test_gce_written if {
 
 entry_points := add("traefik.ingress.kubernetes.io~1router.entrypoints", "websecure")
 
+# METADATA
+# title: Traefik would serve HTTP
+# custom: {example: patched}
 test_traefik if {
 	patched(ingress("traefik", {})) == {entry_points}
 	patched(ingress("traefik", null)) == {entry_points}

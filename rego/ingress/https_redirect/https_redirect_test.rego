@@ -31,6 +31,9 @@ warned(msg, annotation, fix) := {
 
 nginx := "nginx.ingress.kubernetes.io/ssl-redirect"
 
+# METADATA
+# title: nginx is told not to redirect
+# custom: {example: refused}
 test_nginx if {
 	every value in ["false", "False", "FALSE", "f", "F", "0"] {
 		outcome(ingress("nginx", {nginx: value})) == refused(
@@ -42,6 +45,9 @@ test_nginx if {
 }
 
 # What nginx can't read is its default, which redirects.
+# METADATA
+# title: nginx redirects
+# custom: {example: admitted}
 test_nginx_redirects if {
 	every value in ["true", "1", "T", "off", "no", " false", ""] {
 		outcome(ingress("nginx", {nginx: value})) == nothing

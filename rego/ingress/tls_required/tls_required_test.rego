@@ -10,6 +10,9 @@ shop := {
 	"fix": "add to spec.tls: {hosts: [shop.example.com], secretName: shop-example-com-tls}",
 }
 
+# METADATA
+# title: a host that no TLS entry covers
+# custom: {example: refused}
 test_no_tls if {
 	tls_required.deny == {shop} with input.request.object as {"spec": {"rules": [{"host": "shop.example.com"}]}}
 		with input.parameters as parameters
@@ -31,6 +34,9 @@ test_entry_without_secret if {
 		with input.parameters as parameters
 }
 
+# METADATA
+# title: a host that a TLS entry covers
+# custom: {example: admitted}
 test_covered if {
 	tls_required.deny == set() with input.request.object as {"spec": {
 		"tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],

@@ -16,6 +16,9 @@ no_rules(field) := {
 	"fix": "add to spec.rules: {host: shop.example.com, http: …} for each host",
 }
 
+# METADATA
+# title: a wildcard beside a host
+# custom: {example: refused}
 test_wildcard if {
 	wildcard_host.deny == {{
 		"msg": `host "*.example.com" claims every name that it matches, now and later`,
@@ -25,6 +28,9 @@ test_wildcard if {
 		with input.parameters as parameters
 }
 
+# METADATA
+# title: a host by its name
+# custom: {example: admitted}
 test_exact if {
 	wildcard_host.deny == set() with input.request.object.spec.rules as [{"host": "shop.example.com"}]
 		with input.parameters as parameters

@@ -29,6 +29,9 @@ allow_dns(more) := {
 	},
 }
 
+# METADATA
+# title: a namespace without a node-local DNS cache
+# custom: {example: generated}
 test_namespace if {
 	default_deny.generate == {default_deny_policy, allow_dns([])} with input.request.object.metadata.name as "shop"
 		with input.parameters as {"nodeLocalDNS": ""}

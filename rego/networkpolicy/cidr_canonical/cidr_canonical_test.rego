@@ -47,6 +47,9 @@ test_unreadable if {
 	}
 }
 
+# METADATA
+# title: a network that everybody reads alike
+# custom: {example: admitted}
 test_unambiguous if {
 	every cidr in [
 		"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:db8::/32", "FD12:3456:789A:0000:0000:0000:0000:0000/48",
@@ -102,6 +105,9 @@ test_except_stood_in_the_old_object if {
 	}} with input.request as request
 }
 
+# METADATA
+# title: bits beyond the prefix length
+# custom: {example: refused}
 test_no_old_object if {
 	request := {"oldObject": null, "object": egress(["10.1.0.0/8"])}
 	cidr_canonical.deny == {first(

@@ -4,6 +4,9 @@ import data.sluice.networkpolicy.isolate_egress
 
 ignored := {"spec": {"policyTypes": ["Ingress"], "egress": [{}]}}
 
+# METADATA
+# title: egress rules beside policyTypes without Egress
+# custom: {example: patched}
 test_egress_is_ignored if {
 	isolate_egress.patch == {{
 		"op": "replace",

@@ -2,6 +2,9 @@ package sluice.networkpolicy.policy_types_test
 
 import data.sluice.networkpolicy.policy_types
 
+# METADATA
+# title: egress rules beside policyTypes without Egress
+# custom: {example: refused}
 test_ignored_egress if {
 	policy_types.deny == {{
 		"msg": "egress rules have no effect, because policyTypes is [Ingress]: egress stays as open as before",
@@ -18,6 +21,9 @@ test_ignored_ingress if {
 	}} with input.request.object.spec as {"policyTypes": ["Egress"], "ingress": [{}]}
 }
 
+# METADATA
+# title: each direction that has rules is listed
+# custom: {example: admitted}
 test_both_listed if {
 	policy_types.deny == set() with input.request.object.spec as {
 		"policyTypes": ["Egress", "Ingress"],

@@ -35,6 +35,9 @@ refused(msg, field, fix) := {"deny": {{"msg": msg, "field": field, "fix": fix}},
 
 narrow := "cidr: the networks that these pods need, such as 203.0.113.0/24"
 
+# METADATA
+# title: two blocks that together are everything
+# custom: {example: refused}
 test_two_blocks if {
 	judged(api([{"to": [block("0.0.0.0/1"), block("128.0.0.0/1")], "ports": tcp}]), []) == refused(
 		"egress reaches the whole IPv4 internet on TCP 443, more than a /8 of public addresses",
@@ -43,6 +46,9 @@ test_two_blocks if {
 	)
 }
 
+# METADATA
+# title: as much as the limits allow
+# custom: {example: admitted}
 test_at_the_limit if {
 	judged(api([{"to": [block("20.0.0.0/8"), block("2001:db8::/32")], "ports": tcp}]), []) == nothing
 }

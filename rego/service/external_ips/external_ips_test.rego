@@ -2,6 +2,9 @@ package sluice.service.external_ips_test
 
 import data.sluice.service.external_ips
 
+# METADATA
+# title: two addresses claimed
+# custom: {example: refused}
 test_external_ips if {
 	external_ips.deny == {
 		{
@@ -23,6 +26,9 @@ test_none if {
 	external_ips.deny == set() with input.request.object.spec as {"type": "ClusterIP", "clusterIP": "10.96.0.1"}
 }
 
+# METADATA
+# title: an address that the load balancer has given
+# custom: {example: admitted}
 test_load_balancer if {
 	external_ips.deny == set() with input.request.object as {
 		"spec": {"type": "LoadBalancer"},
