@@ -60,7 +60,7 @@ func TestExamplesThatShowNothing(t *testing.T) {
 		strings.ReplaceAll(note, "%s", "admitted") + `test_a if count(x.deny) == 0`:                              "x_test.rego:8:1: METADATA custom.example says admitted, but",
 		strings.ReplaceAll(note, "%s", "refuse") + `test_a if x.deny == set() with input.request.object as {}`:   `x_test.rego:8:1: METADATA custom.example: "refuse": want refused,`,
 		strings.ReplaceAll(note, "%s", "admitted") + `test_a if x.deny != set() with input.request.object as {}`: "x_test.rego:8:1: the test fails",
-		strings.ReplaceAll(note, "%s", "admitted") + `test_a if to_number("x") == count(x.deny)`:                        "x_test.rego:8:1: the example can't be evaluated",
+		strings.ReplaceAll(note, "%s", "admitted") + `test_a if to_number("x") == count(x.deny)`:                 "x_test.rego:8:1: the example can't be evaluated",
 		`test_a if y.deny == set()`: "x_test.rego:5:11: ",
 		`test_a if {`:               "x_test.rego:",
 	} {
