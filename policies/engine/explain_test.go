@@ -69,6 +69,17 @@ deny contains "d" if not enabled
 
 deny contains "e" if not enabled
 
+deny contains "f" if {
+	not high(7)
+	never
+}
+
+deny contains "g" if not high(7)
+
+deny contains "h" if not high(8)
+
+high(n) if n > 5
+
 low(n) if {
 	n < 3
 	never
@@ -78,7 +89,8 @@ never if input.request.operation == "DELETE"
 
 enabled if input.request.operation == "CREATE"`, `{}`)
 	want := []string{`n = 1: n < 3 held, never failed`, `n = 5: n < 3 failed, never unreached`, `n = 5: n < 3 failed, never unreached`,
-		`: input.request.operation == "CREATE" held`, `: input.request.operation == "CREATE" held`}
+		`: input.request.operation == "CREATE" held`, `: input.request.operation == "CREATE" held`,
+		`n = 7: n > 5 held`, `n = 7: n > 5 held`, `n = 8: n > 5 held`}
 	if len(got.Definitions) != len(want) {
 		t.Fatalf("%d definitions", len(got.Definitions))
 	}
