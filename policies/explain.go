@@ -36,7 +36,7 @@ func (g *Gate) Explain(ctx context.Context, r Request, name string, verbs ...eng
 		return Explanation{}, fmt.Errorf("there is no policy %q", name)
 	}
 	p := &g.policies[i]
-	out := Explanation{Policy: PolicyInfo{p.name, p.rule, p.action}, Exempt: g.exemption(r)}
+	out := Explanation{Policy: PolicyInfo{p.name, p.rule, p.action, p.err}, Exempt: g.exemption(r)}
 	if out.Exempt != "" {
 		return out, nil
 	}

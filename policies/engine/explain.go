@@ -92,14 +92,15 @@ func (p *Program) Explain(ctx context.Context, in Input, policy int, asked ...Ve
 
 func (p *Program) explain(ctx context.Context, input *ast.Term, policy int, verb Verb) (out Explanation) {
 	out.Verb = verb
-	t := newTracer(verb, p.compiler)
+	seat := p.seats[policy]
+	t := newTracer(verb, seat.unit.compiler)
 	defer func() {
 		if caught := recover(); caught != nil {
 			out.Err = fmt.Errorf("panic in evaluation: %v", caught)
 		}
 		out.Definitions = t.definitions()
 	}()
-	pl, err := p.prepare([]int{policy}, []Verb{verb})
+	pl, err := seat.unit.prepare([]int{seat.index}, []Verb{verb})
 	if err != nil {
 		out.Err = err
 		return out
@@ -109,8 +110,8 @@ func (p *Program) explain(ctx context.Context, input *ast.Term, policy int, verb
 	budget.Steps *= explainFactor
 	watch := newMeter(ctx, budget)
 	var builtinErrs []topdown.Error
-	err = topdown.NewQuery(pl.body).WithCompiler(p.compiler).WithStore(noData{}).WithInput(input).WithCancel(watch).
-		WithBuiltins(p.bounded).WithBuiltinErrorList(&builtinErrs).WithMetrics(metrics.NoOp()).
+	err = topdown.NewQuery(pl.body).WithCompiler(seat.unit.compiler).WithStore(noData{}).WithInput(input).WithCancel(watch).
+		WithBuiltins(evaluationBuiltins()).WithBuiltinErrorList(&builtinErrs).WithMetrics(metrics.NoOp()).
 		WithIndexing(false).WithQueryTracer(t).
 		Iter(ctx, func(topdown.QueryResult) error { return nil })
 	switch {
