@@ -50,14 +50,10 @@ func newParameters(rule *Rule) (parameters, error) {
 // checkDefaults refuses a schema whose own defaults it would not accept.
 func (p parameters) checkDefaults() error {
 	_, err := p.complete(map[string]any{})
-	var missing *jsonschema.ValidationError
-	if errors.As(err, &missing) && len(requiredKeys(p.source)) > 0 {
-		return nil // what is required can't be defaulted
+	if err == nil || len(requiredKeys(p.source)) > 0 { // what is required can't be defaulted
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("the defaults don't satisfy the schema: %w", err)
-	}
-	return nil
+	return fmt.Errorf("the defaults don't satisfy the schema: %w", err)
 }
 
 func requiredKeys(schema map[string]any) []any {

@@ -26,58 +26,96 @@ type TestResult struct {
 	Passed   bool
 	Skipped  bool
 	Duration time.Duration
-	Reason   string // why it failed; empty for a test that was simply not true
+	Reason   string // an error that ended the test; empty for a test that was simply not true
+	// Failures are the expressions that a test without Reason failed at: one, or one per case of a test with cases.
+	Failures []Failure
 }
 
 // Coverage is what tests ran of one file.
 type Coverage struct {
 	File      string
 	Percent   float64
-	Uncovered []LineRange
+	Uncovered []LineRange // sorted, and apart from each other
 }
 
-// LineRange is from its first to its last line.
-type LineRange struct{ First, Last int }
+// LineRange is from its first to its last line, with the text of each.
+type LineRange struct {
+	First, Last int
+	Text        []string
+}
+
+// testTimeout bounds one test: a busy machine must not fail it.
+const testTimeout = 10 * time.Second
 
 // Test runs the tests of all folders, with the modules of all folders beside them, and measures which
 // lines of the rules they reach. Nothing exists beside the request, unless a test says otherwise by
-// `with sluice.state.list as …`.
+// `with sluice.state.list as …`. input.parameters are what the test says, checked and completed with the
+// defaults of the rule's METADATA, as those of a policy are.
 func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, error) {
-	modules := map[string]*ast.Module{}
-	texts := map[string]string{}
-	var errs []error
-	for _, folder := range folders {
-		sources, err := Sources(folder)
-		if err != nil {
-			return nil, nil, err
-		}
-		for file, source := range sources {
-			module, err := parse(file, source)
-			modules[file], texts[file] = module, source
-			errs = append(errs, err)
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
+	s := testSuite{sources: map[string]string{}, modules: map[string]*ast.Module{}}
+	if err := s.parse(folders); err != nil {
 		return nil, nil, err
 	}
+	s.prepare()
 	covered := cover.New()
-	runner := tester.NewRunner().SetModules(modules).SetDefaultRegoVersion(ast.RegoV1).SetTimeout(10 * time.Second).
-		SetCompiler(ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithRewriteTestRules(true)).
-		AddCustomBuiltins(testBuiltins()).SetCoverageQueryTracer(covered).RaiseBuiltinErrors(true)
-	done, err := runner.RunTests(withState(ctx, nothing{}), nil)
+	runner := tester.NewRunner().SetModules(s.bound).SetDefaultRegoVersion(ast.RegoV1).SetTimeout(testTimeout).
+		SetCompiler(s.compiler).AddCustomBuiltins(s.builtins).SetCoverageQueryTracer(covered).RaiseBuiltinErrors(true)
+	ctx = withState(ctx, nothing{})
+	done, err := runner.RunTests(ctx, nil)
 	if err != nil {
 		var compileErrs ast.Errors
 		if errors.As(err, &compileErrs) {
-			return nil, nil, withSource(errors.Join(compileFaults(compileErrs)...), texts)
+			return nil, nil, withSource(errors.Join(compileFaults(compileErrs)...), s.sources)
 		}
 		return nil, nil, fmt.Errorf("run tests: %w", err)
 	}
 	var results []TestResult
 	for r := range done {
-		results = append(results, testResult(r))
+		result := testResult(r)
+		if r.Fail && r.Error == nil {
+			result.Failures = s.explain(ctx, r)
+		}
+		results = append(results, result)
 	}
 	slices.SortFunc(results, func(a, b TestResult) int { return strings.Compare(a.Name, b.Name) })
-	return results, coverage(covered.Report(modules)), nil
+	return results, s.coverage(covered.Report(s.modules)), ctx.Err()
+}
+
+// testSuite is what is needed to run tests.
+type testSuite struct {
+	sources  map[string]string
+	modules  map[string]*ast.Module // as they were parsed
+	bound    map[string]*ast.Module // with their parameters
+	compiler *ast.Compiler
+	builtins []*tester.Builtin
+}
+
+func (s *testSuite) parse(folders []fs.FS) error {
+	var errs []error
+	for _, folder := range folders {
+		sources, err := Sources(folder)
+		if err != nil {
+			return err
+		}
+		for file, source := range sources {
+			module, err := parse(file, source)
+			s.modules[file], s.sources[file] = module, source
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare makes the compiler. It leaves compiling to the runner.
+func (s *testSuite) prepare() {
+	p := bindTestParameters(s.modules)
+	s.bound = p.modules
+	s.compiler = ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).WithRewriteTestRules(true).
+		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceTestParameters", MetricName: "sluice_test_parameters",
+			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }})
+	for _, f := range append(slices.Clone(factFunctions()), p.function()) {
+		s.builtins = append(s.builtins, testBuiltin(f))
+	}
 }
 
 // nothing is the state of a test.
@@ -88,21 +126,17 @@ func (nothing) Get(schema.GroupKind, string, string) (Document, bool, error) {
 }
 func (nothing) List(schema.GroupKind, string) ([]Document, error) { return nil, nil }
 
-func testBuiltins() []*tester.Builtin {
-	var out []*tester.Builtin
-	for _, f := range factFunctions() {
-		decl := f.declaration()
-		call := func(bctx topdown.BuiltinContext, terms []*ast.Term) (*ast.Term, error) {
-			value, err := f.call(bctx, terms)
-			if err != nil || value == nil {
-				return nil, err
-			}
-			return ast.NewTerm(value), nil
+func testBuiltin(f function) *tester.Builtin {
+	decl := f.declaration()
+	call := func(bctx topdown.BuiltinContext, terms []*ast.Term) (*ast.Term, error) {
+		value, err := f.call(bctx, terms)
+		if err != nil || value == nil {
+			return nil, err
 		}
-		register := rego.FunctionDyn(&rego.Function{Name: decl.Name, Decl: decl.Decl, Description: decl.Description}, call)
-		out = append(out, &tester.Builtin{Decl: decl, Func: register})
+		return ast.NewTerm(value), nil
 	}
-	return out
+	register := rego.FunctionDyn(&rego.Function{Name: decl.Name, Decl: decl.Decl, Description: decl.Description}, call)
+	return &tester.Builtin{Decl: decl, Func: register}
 }
 
 func testResult(r *tester.Result) TestResult {
@@ -116,18 +150,34 @@ func testResult(r *tester.Result) TestResult {
 	return out
 }
 
-// coverage leaves out the tests' own files.
-func coverage(report cover.Report) []Coverage {
+// coverage leaves out the tests' own files, and files with nothing to run.
+func (s *testSuite) coverage(report cover.Report) []Coverage {
 	var out []Coverage
 	for _, file := range slices.Sorted(maps.Keys(report.Files)) {
-		if strings.HasSuffix(file, "_test.rego") {
+		found := report.Files[file]
+		if isTest(file) || found.CoveredLines+found.NotCoveredLines == 0 {
 			continue
 		}
-		c := Coverage{File: file, Percent: report.Files[file].Coverage}
-		for _, r := range report.Files[file].NotCovered {
-			c.Uncovered = append(c.Uncovered, LineRange{r.Start.Row, r.End.Row})
+		c := Coverage{File: file, Percent: found.Coverage}
+		lines := strings.Split(s.sources[file], "\n")
+		var rows []int
+		for _, r := range found.NotCovered {
+			for row := r.Start.Row; row <= min(r.End.Row, len(lines)); row++ {
+				rows = append(rows, row)
+			}
+		}
+		slices.Sort(rows)
+		for _, row := range slices.Compact(rows) {
+			if last := len(c.Uncovered) - 1; last >= 0 && c.Uncovered[last].Last == row-1 {
+				c.Uncovered[last].Last = row
+				c.Uncovered[last].Text = append(c.Uncovered[last].Text, lines[row-1])
+				continue
+			}
+			c.Uncovered = append(c.Uncovered, LineRange{row, row, lines[row-1 : row : row]})
 		}
 		out = append(out, c)
 	}
 	return out
 }
+
+func isTest(file string) bool { return strings.HasSuffix(file, "_test.rego") }
