@@ -1,46 +1,41 @@
 package rego_test
 
 import (
-	"bytes"
 	"flag"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/format"
+	"github.com/sluice-gate/sluice/policies/engine"
 )
 
 var update = flag.Bool("update", false, "rewrite files that aren't formatted")
 
-// Every rule and test is what `opa fmt` makes of it.
-func TestFormat(t *testing.T) {
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".rego" {
-			return err
-		}
-		return checkFormat(t, path)
-	})
+// The rules on disk, those that aren't embedded too, are what `sluice lint` asks of every rule.
+func TestLint(t *testing.T) {
+	folder := os.DirFS(".")
+	findings, err := engine.Lint(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range findings {
+		if f.ID == engine.LintFormat && *update {
+			reformat(t, f.File)
+			continue
+		}
+		t.Errorf("%s:%d:%d: %s: %s (%s)", f.File, f.Line, f.Column, f.ID, f.Reason, f.Fix)
+	}
 }
 
-func checkFormat(t *testing.T, path string) error {
-	source, err := os.ReadFile(path)
+func reformat(t *testing.T, file string) {
+	source, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	formatted, err := format.SourceWithOpts(path, source, format.Opts{RegoVersion: ast.RegoV1})
-	switch {
-	case err != nil:
-		t.Errorf("%s: %v", path, err)
-	case bytes.Equal(source, formatted):
-	case *update:
-		return os.WriteFile(path, formatted, 0o644)
-	default:
-		t.Errorf("%s is not formatted: run go test ./rego -update", path)
+	formatted, err := engine.Format(file, string(source))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	if err := os.WriteFile(file, []byte(formatted), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -52,7 +52,7 @@ Exit codes: 0 fine, 1 judged and not fine, 2 could not judge.`,
 	root.AddCommand(
 		newCheckCommand(), newFixCommand(), newTestCommand(), newRulesCommand(), newCapabilitiesCommand(),
 		newGenerateCommand(), newServeCommand(), newVersionCommand(),
-		newBundleCommand(),
+		newBundleCommand(), newLintCommand(), newNewCommand(),
 	)
 	return root
 }

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/sluice-gate/sluice/policies/engine"
 )
 
 func TestVersion(t *testing.T) {
@@ -191,13 +189,6 @@ func TestParameterTypes(t *testing.T) {
 		if !strings.Contains(markdown.String(), want) {
 			t.Errorf("no %q in\n%s", want, markdown.String())
 		}
-	}
-}
-
-func TestCoverageLine(t *testing.T) {
-	got := coverageLine("x.rego", engine.Coverage{Percent: 50, Uncovered: []engine.LineRange{{First: 3, Last: 3}, {First: 5, Last: 9}}})
-	if want := " 50.0% x.rego: lines 3, 5-9 are not reached"; got != want {
-		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
-	"regexp"
-	"slices"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,56 +11,69 @@ import (
 	"github.com/sluice-gate/sluice/policies/check"
 	"github.com/sluice-gate/sluice/policies/corpus"
 	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/policies/manifest"
 	"github.com/sluice-gate/sluice/policies/profile"
-	"github.com/sluice-gate/sluice/rego"
+	"github.com/sluice-gate/sluice/policies/report"
 )
 
 type testFlags struct {
 	policyFlags
 	corpus []string
+	output string
+	watch  bool
+	noLint bool
 }
 
 func newTestCommand() *cobra.Command {
-	var f testFlags
+	f := testFlags{output: report.FormatText}
 	command := &cobra.Command{
 		Use:   "test [DIR...]",
 		Short: "Run the tests of rules, and corpora of cases",
-		Long: `Test runs the Rego unit tests in folders of rules, and shows which lines of the rules they reach.
-Without a folder it runs those of the shipped rules.
+		Long: `Test runs the Rego unit tests in folders of rules, shows which lines of the rules they don't reach, and
+lints the rules (see sluice lint). Without a folder it does so for the shipped rules. What a test does not
+say of input.parameters has the defaults of the rule's METADATA. Tests and rules may import
+data.sluice.lib.*, of which data.sluice.lib.testing makes requests for tests.
 
 With --corpus it runs case files instead, or as well if folders are given: each holds a request, what
 exists at that time, and the outcome that it has to have under the profile. A case about a rule that the
 profile does not have is skipped.
 
-The last line says how many passed and failed. Exit code 1 means that some failed.`,
+The last line says how many passed and failed; with -o junit and -o json it goes to stderr. Exit code 1
+means that some failed, or that lint found something.`,
 		Example: `  sluice test
-  sluice test policies/
+  sluice test --watch policies/
+  sluice test -o junit policies/ > report.xml
   sluice test --corpus corpus/ --profile restricted`,
 		RunE: func(command *cobra.Command, args []string) error { return f.run(command, args) },
 	}
 	command.Flags().StringArrayVar(&f.corpus, "corpus", nil, "folder `DIR` of case files (repeatable)")
+	command.Flags().BoolVarP(&f.watch, "watch", "w", false, "run again whenever a file changes, until interrupted")
+	command.Flags().BoolVar(&f.noLint, "no-lint", false, "don't lint the rules, and let lines go untested")
+	addChoice(command, &f.output, "output", "o", "format", report.TestFormats()...)
 	f.policyFlags.add(command, "restricted")
 	return command
 }
 
-// tally counts tests.
-type tally struct{ passed, failed, skipped, broken int }
-
-// lines are the last lines: scripts read the very last.
-func (t tally) lines() string {
-	lines := fmt.Sprintf("%d passed, %d failed", t.passed, t.failed)
-	if t.skipped > 0 {
-		lines = fmt.Sprintf("%d skipped\n%s", t.skipped, lines)
+func (f *testFlags) run(command *cobra.Command, args []string) error {
+	if !f.watch {
+		return f.once(command, args)
 	}
-	return lines
+	paths := append(append([]string{}, args...), f.corpus...)
+	paths = append(paths, f.policies...)
+	if len(paths) == 0 {
+		return fmt.Errorf("--watch needs a folder to watch: the shipped rules don't change")
+	}
+	return unjudged(watch(command.Context(), paths, func() {
+		// What went wrong is said, as it would be without --watch; the next change may put it right.
+		conclude(command, f.once(command, args), command.ErrOrStderr())
+		fmt.Fprintln(command.ErrOrStderr(), "Watching for changes; Ctrl-C ends.")
+	}))
 }
 
-func (f *testFlags) run(command *cobra.Command, args []string) error {
-	var t tally
-	stdout := command.OutOrStdout()
+// once runs all tests one time.
+func (f *testFlags) once(command *cobra.Command, args []string) error {
+	var t report.Tests
 	if len(args) > 0 || len(f.corpus) == 0 {
-		if err := runRegoTests(command.Context(), stdout, args, &t); err != nil {
+		if err := f.runRego(command.Context(), args, &t); err != nil {
 			return unjudged(err)
 		}
 	}
@@ -72,95 +82,82 @@ func (f *testFlags) run(command *cobra.Command, args []string) error {
 			return unjudged(err)
 		}
 	}
-	if _, err := fmt.Fprintln(stdout, t.lines()); err != nil {
+	if err := report.WriteTests(command.OutOrStdout(), f.output, t); err != nil {
 		return unjudged(err)
 	}
+	if f.output != report.FormatText {
+		fmt.Fprint(command.ErrOrStderr(), t.Summary())
+	}
 	switch {
-	case t.broken > 0:
+	case t.Count(report.TestError) > 0:
 		return exit(check.ExitUnjudged)
-	case t.failed > 0:
+	case t.Count(report.TestFailed) > 0 || len(t.Lint) > 0:
 		return exit(check.ExitFindings)
 	}
 	return nil
 }
 
-// runRegoTests prints the tests that failed and the coverage of each rule.
-func runRegoTests(ctx context.Context, w io.Writer, dirs []string, t *tally) error {
-	folders := []fs.FS{rego.Rules}
-	files := profile.RegoFiles{}
-	if len(dirs) > 0 {
-		var err error
-		if files, err = profile.ReadRegoFiles(dirs); err != nil {
-			return err
-		}
-		folders = []fs.FS{files}
-		if !files.Matches(libPackage) {
-			folders = append(folders, libFolder{rego.Rules})
-		}
-	}
-	results, coverage, err := engine.Test(ctx, folders...)
+// runRego runs the tests in folders, and lints them.
+func (f *testFlags) runRego(ctx context.Context, dirs []string, t *report.Tests) error {
+	folders, err := readRuleFolders(dirs)
 	if err != nil {
-		return profile.Faults(err, files)
+		return err
+	}
+	results, coverage, err := engine.Test(ctx, append(folders.libs, folders.given)...)
+	if err != nil {
+		return profile.Faults(err, folders.files)
 	}
 	if len(results) == 0 {
 		return fmt.Errorf("no tests in %s: expected rules named test_… in files named …_test.rego", strings.Join(dirs, ", "))
 	}
 	for _, r := range results {
-		where := fmt.Sprintf("%s (%s:%d)", r.Name, files.Display(r.File), r.Line)
-		switch {
-		case r.Skipped:
-			t.skipped++
-			fmt.Fprintf(w, "SKIP %s\n", printable(where))
-		case r.Passed:
-			t.passed++
-		default:
-			t.failed++
-			fmt.Fprintf(w, "FAIL %s\n", printable(where))
-			if r.Reason != "" {
-				fmt.Fprintf(w, "    %s\n", printable(strings.ReplaceAll(r.Reason, "\n", "\n    ")))
-			}
+		t.Tests = append(t.Tests, regoTest(r, folders))
+	}
+	if !f.noLint {
+		if t.Lint, err = folders.lint(); err != nil {
+			return err
 		}
 	}
 	for _, c := range coverage {
-		if len(dirs) == 0 || files.Has(c.File) {
-			fmt.Fprintln(w, printable(coverageLine(files.Display(c.File), c)))
+		if !folders.own(c.File) {
+			continue
+		}
+		shown := report.Coverage{File: folders.display(c.File), Percent: c.Percent}
+		for _, r := range c.Uncovered {
+			shown.Uncovered = append(shown.Uncovered, report.LineRange(r))
+		}
+		t.Coverage = append(t.Coverage, shown)
+		if len(c.Uncovered) > 0 && !f.noLint {
+			t.Lint = append(t.Lint, report.LintFinding{File: shown.File, Line: c.Uncovered[0].First, Column: 1, ID: engine.LintCoverage,
+				Reason: fmt.Sprintf("tests reach %.1f%% of the rule", c.Percent), Fix: "test the lines shown above, or remove them"})
 		}
 	}
 	return nil
 }
 
-func coverageLine(file string, c engine.Coverage) string {
-	line := fmt.Sprintf("%5.1f%% %s", c.Percent, file)
-	var missing []string
-	for _, r := range c.Uncovered {
-		if r.First == r.Last {
-			missing = append(missing, fmt.Sprint(r.First))
-		} else {
-			missing = append(missing, fmt.Sprintf("%d-%d", r.First, r.Last))
-		}
+func regoTest(r engine.TestResult, folders ruleFolders) report.Test {
+	suite, _, _ := strings.Cut(r.Name, ".test_")
+	suite, _, _ = strings.Cut(suite, ".todo_test_")
+	out := report.Test{Suite: strings.TrimPrefix(suite, "data."), Name: r.Name, File: folders.display(r.File), Line: r.Line,
+		Seconds: r.Duration.Seconds(), Status: report.TestFailed, Reason: r.Reason}
+	switch {
+	case r.Skipped:
+		out.Status = report.TestSkipped
+	case r.Passed:
+		out.Status = report.TestPassed
 	}
-	if len(missing) > 0 {
-		line += ": lines " + strings.Join(missing, ", ") + " are not reached"
+	var texts []string
+	for _, failure := range r.Failures {
+		texts = append(texts, report.FailureText(failure, folders.display(failure.File)))
 	}
-	return line
+	if len(texts) > 0 {
+		out.Reason = strings.Join(texts, "\n")
+	}
+	return out
 }
 
-// libPackage is how a module says that it belongs to the shared library.
-var libPackage = regexp.MustCompile(`(?m)^package\s+sluice\.lib\b`)
-
-// libFolder is the shared library without its tests: what rules elsewhere may import.
-type libFolder struct{ fs.FS }
-
-// ReadDir implements fs.ReadDirFS.
-func (l libFolder) ReadDir(name string) ([]fs.DirEntry, error) {
-	entries, err := fs.ReadDir(l.FS, name)
-	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		return name == "." && e.Name() != "lib" || strings.HasSuffix(e.Name(), "_test.rego")
-	}), err
-}
-
-// runCorpus prints the cases that did not pass.
-func (f *testFlags) runCorpus(command *cobra.Command, t *tally) error {
+// runCorpus runs cases.
+func (f *testFlags) runCorpus(command *cobra.Command, t *report.Tests) error {
 	set, err := f.load()
 	if err != nil {
 		return err
@@ -171,40 +168,42 @@ func (f *testFlags) runCorpus(command *cobra.Command, t *tally) error {
 	if err != nil {
 		return err
 	}
-	if t.broken = len(problems); t.broken > 0 {
-		printProblems(command.ErrOrStderr(), problems)
+	if len(problems) > 0 {
+		fmt.Fprintln(command.ErrOrStderr(), printable(profile.Problems(problems).Error()))
+	}
+	for _, p := range problems {
+		t.Tests = append(t.Tests, report.Test{Suite: filepath.Dir(p.File), Name: p.File, File: p.File, Line: p.Line,
+			Status: report.TestError, Reason: p.String()})
 	}
 	for _, r := range results {
-		switch r.Status {
-		case corpus.Passed:
-			t.passed++
-		case corpus.Skipped:
-			t.skipped++
-			fmt.Fprintf(command.OutOrStdout(), "SKIP %s: %s\n", printable(r.Case.ID), printable(r.Reason))
-		default:
-			t.failed++
-			printFailure(command.OutOrStdout(), r)
-		}
+		t.Tests = append(t.Tests, corpusTest(r))
 	}
 	return nil
 }
 
-func printProblems(w io.Writer, problems []manifest.Problem) {
-	fmt.Fprintln(w, printable(profile.Problems(problems).Error()))
+func corpusTest(r corpus.Result) report.Test {
+	out := report.Test{Suite: filepath.Dir(r.Case.File), Name: r.Case.ID, Title: r.Case.Title, File: r.Case.File, Status: string(r.Status)}
+	switch r.Status {
+	case corpus.Passed:
+	case corpus.Skipped:
+		out.Reason = r.Reason
+	default:
+		out.Status, out.Reason = report.TestFailed, corpusFailure(r)
+	}
+	return out
 }
 
-func printFailure(w io.Writer, r corpus.Result) {
+func corpusFailure(r corpus.Result) string {
 	lines := []string{
-		fmt.Sprintf("FAIL %s: %s", r.Case.ID, r.Case.Title),
-		"    in       " + r.Case.File,
-		fmt.Sprintf("    expected %s, about %s", r.Case.Expect, strings.Join(r.Case.About, ", ")),
-		fmt.Sprintf("    got      %s: %s", r.Got, r.Reason),
+		"in       " + r.Case.File,
+		fmt.Sprintf("expected %s, about %s", r.Case.Expect, strings.Join(r.Case.About, ", ")),
+		fmt.Sprintf("got      %s: %s", r.Got, r.Reason),
 	}
 	for _, f := range r.Findings {
-		lines = append(lines, fmt.Sprintf("    %-8s %s: %s", f.Effect, f.Policy, f.Message))
+		lines = append(lines, fmt.Sprintf("%-8s %s: %s", f.Effect, f.Policy, f.Message))
 		if f.Field != "" {
-			lines = append(lines, "             at "+f.Field)
+			lines = append(lines, "         at "+f.Field)
 		}
 	}
-	fmt.Fprintln(w, printable(strings.Join(lines, "\n")))
+	return strings.Join(lines, "\n")
 }

@@ -111,7 +111,7 @@ func (l *linter) importFrom(folder fs.FS) error {
 			return err
 		}
 		l.all[file] = module
-		if isLib(module) {
+		if isLib(module) && !isTestLib(module) {
 			l.library.libs[file] = module
 		}
 	}
@@ -127,7 +127,7 @@ func (l *linter) parse() {
 		}
 		l.all[file] = module
 		l.files = append(l.files, file)
-		if isLib(module) && !isTest(file) {
+		if isLib(module) && !isTestLib(module) && !isTest(file) {
 			l.library.libs[file] = module
 		}
 	}

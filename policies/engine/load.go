@@ -47,6 +47,7 @@ func Load(folders ...fs.FS) (*Library, error) {
 			switch {
 			case err != nil:
 				errs = append(errs, err)
+			case isTestLib(module.module):
 			case isLib(module.module):
 				library.libs[file], library.texts[file] = module.module, module.text
 			default:
@@ -134,6 +135,9 @@ func read(file, source string) (parsed, error) {
 	module, err := parse(file, source)
 	return parsed{module, source}, err
 }
+
+// isTestLib tells whether a module is for tests alone: rules can't import it.
+func isTestLib(module *ast.Module) bool { return module.Package.Path.HasPrefix(testLibRef) }
 
 // parse reads Rego v1 with its annotations.
 func parse(file, source string) (*ast.Module, error) {

@@ -19,7 +19,10 @@ type references struct {
 	asked       []kinds.GroupKind // that facts look up in the state
 }
 
-var libRef = ast.MustParseRef("data.sluice.lib")
+var (
+	libRef     = ast.MustParseRef("data.sluice.lib")
+	testLibRef = ast.MustParseRef("data.sluice.lib.testing")
+)
 
 // references walks the rule after names are resolved, and the libs that it reaches. The errors are what a
 // rule or a lib must not read.

@@ -112,7 +112,9 @@ func (s *testSuite) prepare() {
 	s.bound = p.modules
 	s.compiler = ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).WithRewriteTestRules(true).
 		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceTestParameters", MetricName: "sluice_test_parameters",
-			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }})
+			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }}).
+		WithStageAfterID(ast.StageRewriteDynamicTerms, ast.CompilerStageDefinition{Name: "SluiceCaptureSides", MetricName: "sluice_capture_sides",
+			Stage: func(c *ast.Compiler) *ast.Error { captureSides(c.Modules); return nil }})
 	for _, f := range append(slices.Clone(factFunctions()), p.function()) {
 		s.builtins = append(s.builtins, testBuiltin(f))
 	}
@@ -146,6 +148,9 @@ func testResult(r *tester.Result) TestResult {
 	}
 	if r.Error != nil {
 		out.Reason = r.Error.Error()
+		if _, reason, ok := strings.Cut(out.Reason, parametersFunction+": "); ok {
+			out.Reason = reason
+		}
 	}
 	return out
 }

@@ -3,7 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -93,6 +93,8 @@ func (t *failureTracer) TraceEvent(e topdown.Event) {
 		switch {
 		case e.Op == topdown.TestCaseOp:
 			t.current = caseName(e.Plug(node.Operand(0)))
+		case e.Op == topdown.EvalOp && t.bodies[e.QueryID]:
+			t.inner = Failure{}
 		case e.Op == topdown.FailOp:
 			t.fail(e, node)
 		}
@@ -116,21 +118,21 @@ func (t *failureTracer) fail(e topdown.Event, expr *ast.Expr) {
 		return
 	}
 	if !t.bodies[e.QueryID] {
-		t.inner = t.failure(e, expr)
+		if !expr.IsEvery() || t.inner.Line == 0 { // else it fails for the reason that was noted
+			t.inner = t.failure(e, expr)
+		}
 		return
 	}
 	if last, ok := t.found[t.current]; ok && last.index > expr.Index {
 		return
 	}
 	failure := t.failure(e, expr)
-	if first, last := expr.Location.Row, endRow(expr.Location); expr.IsEvery() && t.inner.Line >= first && t.inner.Line <= last {
+	if expr.IsEvery() && t.inner.Line > 0 {
 		failure = t.inner
 	}
 	failure.Case = t.current
 	t.found[t.current] = seen{failure, expr.Index}
 }
-
-func endRow(at *ast.Location) int { return at.Row + strings.Count(string(at.Text), "\n") }
 
 func (t *failureTracer) failure(e topdown.Event, expr *ast.Expr) Failure {
 	f := Failure{File: expr.Location.File, Line: expr.Location.Row}
@@ -207,67 +209,31 @@ func computes(term *ast.Term) int {
 	return most
 }
 
-// literal is a value over several lines: JSON, but for sets.
-func literal(value ast.Value) string {
-	var out strings.Builder
-	writeLiteral(&out, value, "\n")
-	return out.String()
-}
-
-// writeLiteral writes a value; newline is a line's end and the indentation of the next.
-func writeLiteral(out *strings.Builder, value ast.Value, newline string) {
-	list := func(left, right string, length int, each func(write func(key string, v ast.Value))) {
-		if length == 0 {
-			out.WriteString(left + right)
-			return
+// captureSides lets a trace show the sides of equations in tests with cases, as OPA does in other tests: a reference
+// becomes a variable, which has a value when the equation fails.
+func captureSides(modules map[string]*ast.Module) {
+	n := 0
+	for file, module := range modules {
+		for _, rule := range module.Rules {
+			if !isTest(file) || rule.Head.DocKind() != ast.PartialObjectDoc {
+				continue
+			}
+			var body ast.Body
+			for _, expr := range rule.Body {
+				for i, side := range expr.Operands() {
+					if _, isRef := side.Value.(ast.Ref); !isRef || expr.Negated || expr.Generated || !expr.IsEquality() {
+						continue
+					}
+					n++
+					variable := ast.VarTerm(fmt.Sprintf("%ssluice%d__", ast.LocalVarPrefix, n))
+					captured := ast.Equality.Expr(variable, side)
+					captured.Generated, captured.With, captured.Location = true, expr.With, expr.Location
+					body.Append(captured)
+					expr.Terms.([]*ast.Term)[i+1] = variable
+				}
+				body.Append(expr)
+			}
+			rule.Body = body
 		}
-		out.WriteString(left)
-		i := 0
-		each(func(key string, v ast.Value) {
-			if i++; i > 1 {
-				out.WriteString(",")
-			}
-			out.WriteString(newline + "  " + key)
-			writeLiteral(out, v, newline+"  ")
-		})
-		out.WriteString(newline + right)
 	}
-	switch v := value.(type) {
-	case *ast.Array:
-		list("[", "]", v.Len(), func(write func(string, ast.Value)) {
-			v.Foreach(func(t *ast.Term) { write("", t.Value) })
-		})
-	case ast.Set:
-		left, right := "{", "}"
-		if v.Len() == 0 {
-			left, right = "set(", ")"
-		}
-		list(left, right, v.Len(), func(write func(string, ast.Value)) {
-			for _, t := range v.Slice() {
-				write("", t.Value)
-			}
-		})
-	case ast.Object:
-		list("{", "}", v.Len(), func(write func(string, ast.Value)) {
-			for _, key := range v.Keys() {
-				write(scalar(key.Value)+": ", v.Get(key).Value)
-			}
-		})
-	default:
-		out.WriteString(scalar(value))
-	}
-}
-
-func scalar(value ast.Value) string {
-	plain, err := ast.JSON(value)
-	if err != nil {
-		return value.String()
-	}
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(plain); err != nil {
-		return value.String()
-	}
-	return strings.TrimSpace(out.String())
 }

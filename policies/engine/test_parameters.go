@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -92,7 +93,8 @@ func (p testParameters) function() function {
 			}
 			complete, err := p.rules[Document{args[0].Value}.Text()].complete(given)
 			if err != nil {
-				return nil, fmt.Errorf("input.parameters do not fit the rule's METADATA: %w", err)
+				reason := strings.ReplaceAll(err.Error(), "spec.parameters", "input.parameters")
+				return nil, fmt.Errorf("the test's parameters do not fit the rule's METADATA: %s", reason)
 			}
 			document, err := FromGo(complete)
 			return document.value, err

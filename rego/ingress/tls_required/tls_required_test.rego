@@ -1,8 +1,13 @@
 package sluice.ingress.tls_required_test
 
 import data.sluice.ingress.tls_required
+import data.sluice.lib.testing.by
+import data.sluice.lib.testing.create
+import data.sluice.lib.testing.ingress
+import data.sluice.lib.testing.labelled
+import data.sluice.lib.testing.with_parameters
 
-parameters := {"acmeSolvers": ["system:serviceaccount:cert-manager:cert-manager"]}
+deny(obj) := found if found := tls_required.deny with input as create(obj)
 
 shop := {
 	"msg": `host "shop.example.com" is served without a certificate`,
@@ -14,81 +19,73 @@ shop := {
 # title: a host that no TLS entry covers
 # custom: {example: refused}
 test_no_tls if {
-	tls_required.deny == {shop} with input.request.object as {"spec": {"rules": [{"host": "shop.example.com"}]}}
-		with input.parameters as parameters
+	deny(ingress({"rules": [{"host": "shop.example.com"}]})) == {shop}
 }
 
 test_tls_is_null if {
-	tls_required.deny == {shop} with input.request.object as {"spec": {
+	deny(ingress({
 		"tls": null,
 		"rules": [{"host": "shop.example.com"}],
-	}}
-		with input.parameters as parameters
+	})) == {shop}
 }
 
 test_entry_without_secret if {
-	tls_required.deny == {shop} with input.request.object as {"spec": {
+	deny(ingress({
 		"tls": [{"hosts": ["shop.example.com"]}],
 		"rules": [{"host": "shop.example.com"}],
-	}}
-		with input.parameters as parameters
+	})) == {shop}
 }
 
 # METADATA
 # title: a host that a TLS entry covers
 # custom: {example: admitted}
 test_covered if {
-	tls_required.deny == set() with input.request.object as {"spec": {
+	deny(ingress({
 		"tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],
 		"rules": [{"host": "Shop.example.com"}],
-	}}
-		with input.parameters as parameters
+	})) == set()
 }
 
 test_wildcard_covers_one_label if {
-	tls_required.deny == {{
+	deny(ingress({
+		"tls": [{"hosts": ["*.example.com"], "secretName": "wildcard-tls"}],
+		"rules": [{"host": "b.example.com"}, {"host": "a.b.example.com"}],
+	})) == {{
 		"msg": `host "a.b.example.com" is served without a certificate`,
 		"field": "spec.rules[1].host",
 		"fix": "add to spec.tls: {hosts: [a.b.example.com], secretName: a-b-example-com-tls}",
-	}} with input.request.object as {"spec": {
-		"tls": [{"hosts": ["*.example.com"], "secretName": "wildcard-tls"}],
-		"rules": [{"host": "b.example.com"}, {"host": "a.b.example.com"}],
 	}}
-		with input.parameters as parameters
 }
 
 test_wildcard_host if {
-	tls_required.deny == {{
+	deny(ingress({"rules": [{"host": "*.example.com"}]})) == {{
 		"msg": `host "*.example.com" is served without a certificate`,
 		"field": "spec.rules[0].host",
 		"fix": `add to spec.tls: {hosts: ["*.example.com"], secretName: wildcard-example-com-tls}`,
-	}} with input.request.object as {"spec": {"rules": [{"host": "*.example.com"}]}}
-		with input.parameters as parameters
+	}}
 }
 
 test_rule_without_host if {
-	tls_required.deny == {{
+	deny(ingress({
+		"tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],
+		"rules": [{"http": {"paths": []}}],
+	})) == {{
 		"msg": "a rule without host serves every host, and no certificate covers that",
 		"field": "spec.rules[0]",
 		"fix": "name one host in the rule, and list it in spec.tls",
-	}} with input.request.object as {"spec": {
-		"tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],
-		"rules": [{"http": {"paths": []}}],
 	}}
-		with input.parameters as parameters
 }
 
 test_default_backend if {
-	tls_required.deny == {{
-		"msg": "the default backend serves every host that no rule names, and no certificate covers that",
-		"field": "spec.defaultBackend",
-		"fix": "move the default backend to rules with a host, and list each in spec.tls",
-	}} with input.request.object as {"spec": {
+	deny(ingress({
 		"defaultBackend": {"service": {"name": "sorry"}},
 		"tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],
 		"rules": [{"host": "shop.example.com"}],
+	})) == {{
+		"msg": "the default backend serves every host that no rule names, and no certificate covers that",
+		"field": "spec.defaultBackend",
+		"fix": "move the default backend to rules with a host, and list each in spec.tls",
 	}}
-		with input.parameters as parameters
 }
 
 test_nothing_at_all if {
@@ -97,7 +94,6 @@ test_nothing_at_all if {
 		"field": "spec",
 		"fix": "move the default backend to rules with a host, and list each in spec.tls",
 	}} with input.request.object as {}
-		with input.parameters as parameters
 }
 
 aliased(names) := {
@@ -117,7 +113,6 @@ test_alias if {
 		"field": alias_field,
 		"fix": "add to spec.tls: {hosts: [www.example.com], secretName: www-example-com-tls}",
 	}} with input.request.object as aliased("shop.example.com, www.example.com")
-		with input.parameters as parameters
 }
 
 test_alias_that_no_certificate_can_name if {
@@ -126,7 +121,6 @@ test_alias_that_no_certificate_can_name if {
 		"field": alias_field,
 		"fix": "write the names one by one, and list each in spec.tls",
 	}} with input.request.object as aliased("~^.+$")
-		with input.parameters as parameters
 }
 
 test_alias_too_long_for_a_secret if {
@@ -136,7 +130,6 @@ test_alias_too_long_for_a_secret if {
 		"field": alias_field,
 		"fix": "write the names one by one, and list each in spec.tls",
 	}} with input.request.object as aliased(long)
-		with input.parameters as parameters
 }
 
 test_alias_for_every_host if {
@@ -145,7 +138,6 @@ test_alias_for_every_host if {
 		"field": alias_field,
 		"fix": "write the names one by one, and list each in spec.tls",
 	}} with input.request.object as aliased(".")
-		with input.parameters as parameters
 }
 
 test_alias_of_another_controller if {
@@ -154,39 +146,28 @@ test_alias_of_another_controller if {
 		"path": "/spec/ingressClassName",
 		"value": "traefik",
 	}])
-		with input.parameters as parameters
 }
 
-solver := {
-	"metadata": {"labels": {"acme.cert-manager.io/http01-solver": "true"}},
-	"spec": {"rules": [{
+cert_manager := "system:serviceaccount:cert-manager:cert-manager"
+
+solver := labelled(
+	ingress({"rules": [{
 		"host": "shop.example.com",
 		"http": {"paths": [{"path": "/.well-known/acme-challenge/token", "pathType": "Exact"}]},
-	}]},
-}
+	}]}),
+	{"acme.cert-manager.io/http01-solver": "true"},
+)
 
-test_solver if {
-	tls_required.deny == set() with input.request as {
-		"userInfo": {"username": "system:serviceaccount:cert-manager:cert-manager"},
-		"object": solver,
-	}
-		with input.parameters as parameters
-}
+test_solver if tls_required.deny == set() with input as by(create(solver), cert_manager)
 
-test_solver_by_another_user if {
-	tls_required.deny == {shop} with input.request as {"userInfo": {"username": "ann"}, "object": solver}
-		with input.parameters as parameters
+test_solver_by_another_user if deny(solver) == {shop}
+
+test_solver_by_a_user_who_is_not_named if {
+	review := with_parameters(by(create(solver), cert_manager), {"acmeSolvers": []})
+	tls_required.deny == {shop} with input as review
 }
 
 test_another_ingress_by_cert_manager if {
-	tls_required.deny == {shop} with input.request as {
-		"userInfo": {"username": "system:serviceaccount:cert-manager:cert-manager"},
-		"object": {"spec": {"rules": [{"host": "shop.example.com"}]}},
-	}
-		with input.parameters as parameters
-}
-
-# A missing parameter excuses nobody.
-test_no_parameters if {
-	tls_required.deny == {shop} with input.request.object as {"spec": {"rules": [{"host": "shop.example.com"}]}}
+	review := by(create(ingress({"rules": [{"host": "shop.example.com"}]})), cert_manager)
+	tls_required.deny == {shop} with input as review
 }

@@ -1,46 +1,50 @@
 package sluice.networkpolicy.policy_types_test
 
+import data.sluice.lib.testing.create
+import data.sluice.lib.testing.networkpolicy
 import data.sluice.networkpolicy.policy_types
+
+deny(obj) := found if found := policy_types.deny with input as create(obj)
 
 # METADATA
 # title: egress rules beside policyTypes without Egress
 # custom: {example: refused}
 test_ignored_egress if {
-	policy_types.deny == {{
+	deny(networkpolicy({"policyTypes": ["Ingress"], "ingress": [{}], "egress": [{}, {}]})) == {{
 		"msg": "egress rules have no effect, because policyTypes is [Ingress]: egress stays as open as before",
 		"field": "spec.egress",
 		"fix": "policyTypes: [Ingress, Egress], or remove spec.egress",
-	}} with input.request.object.spec as {"policyTypes": ["Ingress"], "ingress": [{}], "egress": [{}, {}]}
+	}}
 }
 
 test_ignored_ingress if {
-	policy_types.deny == {{
+	deny(networkpolicy({"policyTypes": ["Egress"], "ingress": [{}]})) == {{
 		"msg": "ingress rules have no effect, because policyTypes is [Egress]: ingress stays as open as before",
 		"field": "spec.ingress",
 		"fix": "policyTypes: [Ingress, Egress], or remove spec.ingress",
-	}} with input.request.object.spec as {"policyTypes": ["Egress"], "ingress": [{}]}
+	}}
 }
 
 # METADATA
 # title: each direction that has rules is listed
 # custom: {example: admitted}
 test_both_listed if {
-	policy_types.deny == set() with input.request.object.spec as {
+	deny(networkpolicy({
 		"policyTypes": ["Egress", "Ingress"],
 		"ingress": [{}], "egress": [{}],
-	}
+	})) == set()
 }
 
 test_types_left_to_the_api_server if {
-	policy_types.deny == set() with input.request.object.spec as {"ingress": [{}], "egress": [{}]}
-	policy_types.deny == set() with input.request.object.spec as {"policyTypes": null, "egress": [{}]}
-	policy_types.deny == set() with input.request.object.spec as {"policyTypes": [], "egress": [{}]}
+	deny(networkpolicy({"ingress": [{}], "egress": [{}]})) == set()
+	deny(networkpolicy({"policyTypes": null, "egress": [{}]})) == set()
+	deny(networkpolicy({"policyTypes": [], "egress": [{}]})) == set()
 }
 
 test_nothing_to_ignore if {
-	policy_types.deny == set() with input.request.object.spec as {"policyTypes": ["Ingress"], "egress": []}
-	policy_types.deny == set() with input.request.object.spec as {"policyTypes": ["Ingress"], "egress": null}
-	policy_types.deny == set() with input.request.object.spec as {"policyTypes": ["Egress"]}
+	deny(networkpolicy({"policyTypes": ["Ingress"], "egress": []})) == set()
+	deny(networkpolicy({"policyTypes": ["Ingress"], "egress": null})) == set()
+	deny(networkpolicy({"policyTypes": ["Egress"]})) == set()
 }
 
 test_no_spec if policy_types.deny == set() with input.request.object as {}
