@@ -106,6 +106,9 @@ func (l *linter) importFrom(folder fs.FS) error {
 		return err
 	}
 	for file, source := range sources {
+		if isTest(file) {
+			continue
+		}
 		module, err := parse(file, source)
 		if err != nil {
 			return err

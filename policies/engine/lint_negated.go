@@ -26,10 +26,25 @@ func (l *linter) negated(module *ast.Module) {
 func (l *linter) negatedIn(rule *Rule, r *ast.Rule, aliases map[ast.Var]ast.Ref) {
 	scope := fieldScope{aliases: maps.Clone(aliases)}
 	ast.WalkExprs(r, func(expr *ast.Expr) bool { scope.learn(expr); return false })
-	read := scope.readElsewhere(r)
-	ast.WalkExprs(r, func(expr *ast.Expr) bool {
+	l.negatedBody(rule, scope, r.Body, scope.reads(r.Head))
+	for _, inner := range innerBodies(r.Head) {
+		l.negatedBody(rule, scope, inner, nil)
+	}
+}
+
+// negatedBody looks at a body and those within it. read are the fields that the bodies around it read.
+func (l *linter) negatedBody(rule *Rule, scope fieldScope, body ast.Body, read []fieldPath) {
+	for _, expr := range body {
 		if !expr.Negated {
-			return false
+			read = append(read, scope.reads(expr)...)
+		}
+	}
+	for _, expr := range body {
+		for _, inner := range innerBodies(expr) {
+			l.negatedBody(rule, scope, inner, slices.Clip(read))
+		}
+		if !expr.Negated {
+			continue
 		}
 		for _, term := range hoisted(expr) {
 			path := scope.resolve(term.Value.(ast.Ref))
@@ -37,12 +52,25 @@ func (l *linter) negatedIn(rule *Rule, r *ast.Rule, aliases map[ast.Var]ast.Ref)
 				continue
 			}
 			l.add(LintNegated, expr.Location, "read it with object.get(…, default) first, or put the call into a rule of its own and write not with its name",
-				"where %s is missing, this is undefined, not true: OPA reads the operand before the negation, and the whole rule says nothing",
+				"where %s is missing, this is undefined, not true: OPA reads the operand before the negation, and nothing comes of the body",
 				term)
 			break
 		}
-		return false
+	}
+}
+
+// innerBodies are the outermost bodies within a head or an expression.
+func innerBodies(node any) []ast.Body {
+	var out []ast.Body
+	visitor := ast.NewGenericVisitor(func(x any) bool {
+		body, ok := x.(ast.Body)
+		if ok {
+			out = append(out, body)
+		}
+		return ok
 	})
+	visitor.Walk(node)
+	return out
 }
 
 // hoisted are the references that OPA evaluates before the negation: those in operands of calls and in brackets, but not
@@ -169,23 +197,15 @@ func (s fieldScope) resolve(ref ast.Ref) fieldPath {
 	return path
 }
 
-// readElsewhere are the fields that a rule reads outside of negations and comprehensions: without them it is undefined,
-// and is meant to be.
-func (s fieldScope) readElsewhere(r *ast.Rule) []fieldPath {
+// reads are the fields without which a head or an expression is undefined: those outside of the bodies within it.
+func (s fieldScope) reads(node any) []fieldPath {
 	var out []fieldPath
-	var visitor *ast.GenericVisitor
-	visitor = ast.NewGenericVisitor(func(x any) bool {
+	visitor := ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
-		case *ast.Expr:
-			return x.Negated
-		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension:
+		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension, ast.Body:
 			return true
 		case ast.Call:
-			if x[0].String() == "object.get" {
-				return true
-			}
-		case *ast.Rule:
-			return x != r // else
+			return x[0].String() == "object.get"
 		case ast.Ref:
 			if path := s.resolve(x); len(path) > 1 {
 				out = append(out, path)
@@ -193,7 +213,7 @@ func (s fieldScope) readElsewhere(r *ast.Rule) []fieldPath {
 		}
 		return false
 	})
-	visitor.Walk(r)
+	visitor.Walk(node)
 	return out
 }
 

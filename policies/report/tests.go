@@ -114,15 +114,19 @@ func writeTestText(out *bytes.Buffer, t Tests) {
 			continue
 		}
 		head += oneLine(test.Name)
-		if test.Title != "" {
-			head += ": " + oneLine(test.Title)
+		title, reason := test.Title, test.Reason
+		if test.Status == TestSkipped && reason != "" { // the reason is what there is to know
+			title, reason = reason, ""
+		}
+		if title != "" {
+			head += ": " + oneLine(title)
 		}
 		if test.Line > 0 {
 			head += fmt.Sprintf(" (%s:%d)", oneLine(test.File), test.Line)
 		}
 		out.WriteString(head + "\n")
-		if test.Reason != "" {
-			for _, line := range visibleLines(test.Reason) {
+		if reason != "" {
+			for _, line := range visibleLines(reason) {
 				out.WriteString(strings.TrimRight(lineStart("    "+line), " ") + "\n")
 			}
 		}

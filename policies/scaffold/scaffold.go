@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"testing/fstest"
 	"text/template"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -163,14 +162,13 @@ func builder(kind schema.GroupKind) (function, arguments string) {
 	return "object_of", fmt.Sprintf("%q, %q, {}", version, kind.Kind)
 }
 
-// render makes the files, by name, and makes sure that they load beside the shipped rules and leave nothing to be
-// desired.
+// render makes the files, by name, and makes sure that they are Rego and that the rule loads beside the shipped ones.
 func (r rule) render() (map[string][]byte, error) {
 	all, err := template.ParseFS(templates, "templates/*.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("new rule: %w", err)
 	}
-	files, folder := map[string][]byte{}, fstest.MapFS{}
+	files := map[string][]byte{}
 	for file, from := range map[string]string{r.Name + ".rego": "rule.rego.tmpl", r.Name + "_test.rego": "rule_test.rego.tmpl"} {
 		var out bytes.Buffer
 		if err := all.ExecuteTemplate(&out, from, r); err != nil {
@@ -181,7 +179,6 @@ func (r rule) render() (map[string][]byte, error) {
 			return nil, fmt.Errorf("%q is no name of a rule: %w", r.wanted, err)
 		}
 		files[file] = []byte(formatted)
-		folder["new/"+file] = &fstest.MapFile{Data: files[file]}
 	}
 	shipped, err := engine.Load(rego.Rules)
 	if err != nil {
@@ -190,7 +187,7 @@ func (r rule) render() (map[string][]byte, error) {
 	if other, there := shipped.Rule(strings.ReplaceAll(r.area+"-"+r.Name, "_", "-")); there {
 		return nil, fmt.Errorf("Sluice ships a rule %s (%s): choose another name", other.ID, other.Title)
 	}
-	if _, err := engine.Load(rego.Rules, folder); err != nil {
+	if _, err := shipped.Inline(r.Name+".rego", string(files[r.Name+".rego"])); err != nil {
 		return nil, fmt.Errorf("%q is no name of a rule: %w", r.wanted, err)
 	}
 	return files, nil
