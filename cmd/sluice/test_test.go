@@ -111,6 +111,27 @@ given(_) := {"spec": {"a": "a"}}
 	}
 }
 
+// A package of the shared library that a folder holds itself is the folder's alone.
+func TestOwnCopyOfTheSharedLib(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "acme.rego", "package sluice.lib.acme\n\nis_solver(_) := \"own\"\n")
+	write(t, "acme_test.rego", `package sluice.lib.acme_test
+
+import data.sluice.lib.acme
+
+test_own if {
+	acme.is_solver({
+		"metadata": {"labels": {"acme.cert-manager.io/http01-solver": "true"}},
+		"spec": {"rules": [{"http": {"paths": [{"path": "/.well-known/acme-challenge/a", "pathType": "Exact"}]}}]},
+	}) == "own"
+}
+`)
+	stdout, stderr, code := sluice(t, "", "test", ".")
+	if code != 0 || stdout != "100.0% acme.rego\n1 passed, 0 failed\n" || stderr != "" {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+}
+
 // What is for tests can't get into a rule.
 func TestRulesCannotImportTestHelpers(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -23,7 +23,7 @@ func watch(ctx context.Context, paths []string, do func()) error {
 	if err != nil {
 		return fmt.Errorf("watch files: %w", err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }()
 	for _, path := range paths {
 		if err := watchBelow(watcher, path); err != nil {
 			return fmt.Errorf("watch files: %w", err)
