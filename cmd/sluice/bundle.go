@@ -54,7 +54,7 @@ func (f *bundleFlags) run(command *cobra.Command, args []string) error {
 	if err != nil {
 		return unjudged(err)
 	}
-	bundled, err := engine.Bundle(files, libFolder{rego.Rules})
+	bundled, err := engine.Bundle(files, libFolder{rego.Rules, files})
 	if err != nil {
 		return unjudged(profile.Faults(err, files))
 	}

@@ -140,7 +140,7 @@ func (l *linter) parse() {
 func (l *linter) load() {
 	for _, file := range l.files {
 		if !isTest(file) && !isLib(l.all[file]) {
-			l.addFaults(LintCompile, l.library.add(l.all[file]))
+			l.addFaults(LintCompile, l.library.add(parsed{l.all[file], l.sources[file]}))
 		}
 	}
 	if len(l.files) < len(l.sources) {

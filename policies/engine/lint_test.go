@@ -140,7 +140,7 @@ func TestLintOfTestsAndLibs(t *testing.T) {
 		"test without tests":   {map[string]string{"bad.rego": rule, "bad_test.rego": "package x\n\nimport data.sluice.test.bad\n\nok if bad.deny\n"}, []string{"bad.rego:7:1 lint/untested"}},
 		"test by full name":    {map[string]string{"bad.rego": rule, "x_test.rego": "package x\n\ntest_it if data.sluice.test.bad.deny == set() with input as {}\n"}, nil},
 		"test in the package":  {map[string]string{"bad.rego": rule, "x_test.rego": "package sluice.test.bad\n\ntest_it if deny == set() with input as {}\n"}, nil},
-		"test that is no Rego": {map[string]string{"bad.rego": rule, "bad_test.rego": "package x\n\ntest_x if {\n"}, []string{"bad.rego:7:1 lint/untested", "bad_test.rego:4:1 lint/parse"}},
+		"test that is no Rego": {map[string]string{"bad.rego": rule, "bad_test.rego": "package x\n\ntest_x if {\n"}, []string{"bad.rego:7:1 lint/untested", "bad_test.rego:3:11 lint/parse"}},
 		"test is not strict": {map[string]string{"bad.rego": rule, "bad_test.rego": testOfBad + "\ntest_y if {\n\tx := 1\n\tbad.deny == set() with input as {}\n}\n"},
 			[]string{"bad_test.rego:8:2 lint/compile"}},
 		"test of an unknown function": {map[string]string{"bad.rego": rule, "bad_test.rego": testOfBad + "\ntest_y if http.send({})\n"}, []string{"bad_test.rego:7:11 lint/compile"}},
