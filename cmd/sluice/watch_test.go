@@ -73,7 +73,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("no difference in\n%s", got)
 	}
 	write(t, file, "package x_test\n\ntest_it if {\n")
-	out.next(t, "x_test.rego:4:1: unexpected eof token\n"+settledAgain)
+	out.next(t, "x_test.rego:3:12: unexpected eof token\n\ttest_it if {\n\t           ^\n"+settledAgain)
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
