@@ -57,6 +57,7 @@ func (l *Library) complete(rule *Rule) error {
 		return err
 	}
 	rule.ReadsNamespace = refs.namespace
+	rule.Reserves = refs.reserves
 	rule.State = sortedKinds(append(rule.State, refs.asked...))
 	return rule.setJudged(refs.annotations)
 }

@@ -63,6 +63,13 @@ func (d Document) Bool() bool {
 	return bool(b)
 }
 
+// Int is the value of an integer, and 0 for anything else.
+func (d Document) Int() int64 {
+	n, _ := d.value.(ast.Number)
+	i, _ := n.Int64()
+	return i
+}
+
 // Elements are the items of an array or the values of a set in sorted order; nil for anything else.
 func (d Document) Elements() []Document {
 	switch v := d.value.(type) {

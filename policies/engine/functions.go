@@ -20,8 +20,10 @@ type function struct {
 	resultDoc   string
 	// reads are the annotations that the function reads of its operand: a rule that calls it judges them.
 	reads []string
-	// asks is the kind that the function looks up in the state; a rule that calls it has it in its State.
-	asks schema.GroupKind
+	// asks are the kinds that the function looks up in the state; a rule that calls it has them in its State.
+	asks []schema.GroupKind
+	// reserves tells that two requests at the same moment may both be right by what the function says of each.
+	reserves bool
 	// call returns nil for undefined. An error becomes the error of the policy that called.
 	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 }

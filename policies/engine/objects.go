@@ -24,6 +24,7 @@ func objectFunctions() []function {
 			ingress, "the class", infallible(facts.IngressClass)).reading(class),
 		ingressController(ingress).reading(class),
 		ingressHosts(ingress).reading(class, aliasAnnotation),
+		ingressConflicts(ingress).reading(class, aliasAnnotation),
 		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
 			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
 		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
@@ -44,7 +45,7 @@ func ingressController(ingress types.Type) function {
 		name: "sluice.ingress.controller",
 		description: "The controller that serves an Ingress: nginx, haproxy, traefik, alb or gce; empty for any other and for none. " +
 			"The IngressClass's spec.controller decides, or else the name of the class.",
-		args: []types.Type{ingress}, result: types.S, resultDoc: "the controller", asks: ingressClassKind,
+		args: []types.Type{ingress}, result: types.S, resultDoc: "the controller", asks: []schema.GroupKind{ingressClassKind},
 		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 			i, err := c.in(bctx, args[0])
 			if err != nil {
@@ -62,17 +63,14 @@ func ingressHosts(ingress types.Type) function {
 		name: "sluice.ingress.hosts",
 		description: "The hosts that an Ingress serves, in rules, default backend and nginx's server-alias: lower-cased, empty for every host; " +
 			"whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
-		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.Host]()), resultDoc: "hosts", asks: ingressClassKind,
+		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.Host]()), resultDoc: "hosts", asks: []schema.GroupKind{ingressClassKind},
 		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 			i, err := c.in(bctx, args[0])
 			if err != nil {
 				return nil, err
 			}
-			if n := len(i.Spec.Rules); n > maxHosts {
-				return nil, fmt.Errorf("%d rules are too many to judge, more than %d", n, maxHosts)
-			}
-			if n := len(i.Annotations[aliasAnnotation]); n > maxAliasText {
-				return nil, fmt.Errorf("server-alias has %d bytes, too many to judge, more than %d", n, maxAliasText)
+			if err := checkHostBounds(i); err != nil {
+				return nil, err
 			}
 			return cached(bctx, resultKey{"hosts", i}, func() (ast.Value, error) {
 				controller, err := controllerOf(bctx, i)
@@ -107,11 +105,8 @@ func controllerOf(bctx topdown.BuiltinContext, ingress *networkingv1.Ingress) (s
 		if err != nil {
 			return nil, err
 		}
-		found, _, err := state.Get(ingressClassKind, "", class)
-		if err != nil {
-			return nil, err
-		}
-		return ast.String(facts.ControllerOf(class, found.Get("spec", "controller").Text())), nil
+		controller, err := ControllerOf(state, class)
+		return ast.String(controller), err
 	})
 	return Document{value}.Text(), err
 }

@@ -17,6 +17,7 @@ type references struct {
 	namespace   bool              // input.namespace
 	annotations []string          // whose change the rule judges
 	asked       []kinds.GroupKind // that facts look up in the state
+	reserves    bool              // see Rule.Reserves
 }
 
 var (
@@ -40,6 +41,7 @@ func (r *Rule) references(modules map[string]*ast.Module) (references, []error) 
 	errs = append(errs, mocks(modules[ruleFile])...)
 	for _, module := range append(slices.Collect(maps.Values(reach(modules, modules[ruleFile]))), modules[ruleFile]) {
 		found.annotations = append(found.annotations, annotationNames(module)...)
+		found.reserves = found.reserves || callsReserving(module)
 		asked, faults := r.questions(module)
 		found.asked, errs = append(found.asked, asked...), append(errs, faults...)
 		ast.WalkRefs(module, func(ref ast.Ref) bool {
@@ -114,8 +116,8 @@ func (r *Rule) questions(module *ast.Module) ([]kinds.GroupKind, []error) {
 	var errs []error
 	walkCalls(module, func(operator string, args []*ast.Term, at *ast.Location) {
 		for _, f := range factFunctions() {
-			if operator == f.name && f.asks != (kinds.GroupKind{}) {
-				asked = append(asked, f.asks)
+			if operator == f.name {
+				asked = append(asked, f.asks...)
 			}
 		}
 		if !strings.HasPrefix(operator, "sluice.state.") || len(args) == 0 {
@@ -133,6 +135,17 @@ func (r *Rule) questions(module *ast.Module) ([]kinds.GroupKind, []error) {
 		}
 	})
 	return asked, errs
+}
+
+// callsReserving tells whether a module asks something that another request may change before this one is stored.
+func callsReserving(module *ast.Module) bool {
+	found := false
+	walkCalls(module, func(operator string, _ []*ast.Term, _ *ast.Location) {
+		for _, f := range factFunctions() {
+			found = found || operator == f.name && f.reserves
+		}
+	})
+	return found
 }
 
 // unjudged refuses a rule that reads more of an object than the ratchet compares by default: an update that

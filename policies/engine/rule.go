@@ -32,6 +32,9 @@ type Rule struct {
 	// ReadsNamespace tells that the rule reads input.namespace, so that the Namespace object is worth
 	// fetching.
 	ReadsNamespace bool
+	// Reserves tells that the rule asks whether hosts are free, so that of two requests at the same moment only
+	// one may get them.
+	Reserves bool
 
 	module     *ast.Module
 	libs       map[string]*ast.Module // by file: those that it reaches, and its own

@@ -16,6 +16,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // TestResult is one Rego test that was run.
@@ -127,6 +129,9 @@ func (nothing) Get(schema.GroupKind, string, string) (Document, bool, error) {
 	return Document{}, false, nil
 }
 func (nothing) List(schema.GroupKind, string) ([]Document, error) { return nil, nil }
+func (nothing) HostConflicts(facts.HostClaims, func(string) (string, error)) ([]facts.HostConflict, error) {
+	return nil, nil
+}
 
 func testBuiltin(f function) *tester.Builtin {
 	decl := f.declaration()
