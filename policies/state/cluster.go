@@ -9,89 +9,55 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // ErrNotSynced is the answer for a kind whose first list hasn't arrived: what isn't there can't be told
 // from what isn't known.
 var ErrNotSynced = errors.New("not synced yet: the state is still being read from the API server")
 
-// Cluster is the state of a cluster, kept by informers for the kinds that policies ask about. Namespaces are
-// always among them.
+// Cluster is the state of a cluster, kept by watches of the kinds that policies ask about. Namespaces are
+// always among them. Objects are held once, without managedFields and kubectl's last-applied annotation.
 type Cluster struct {
-	index  *Index
-	live   client.Reader // past the cache
-	mapper meta.RESTMapper
-	cache  cache.Cache
+	*Index
+
+	objects dynamic.Interface
+	live    client.Reader // past the state
+	mapper  meta.RESTMapper
 
 	mu      sync.RWMutex
-	watched map[schema.GroupKind]toolscache.ResourceEventHandlerRegistration
+	watched map[schema.GroupKind]*watched
 }
 
 // NewCluster makes a state that watches nothing yet. live reads from the API server itself.
-func NewCluster(c cache.Cache, live client.Reader, mapper meta.RESTMapper) *Cluster {
-	return &Cluster{index: NewIndex(), live: live, mapper: mapper, cache: c,
-		watched: map[schema.GroupKind]toolscache.ResourceEventHandlerRegistration{}}
+func NewCluster(objects dynamic.Interface, live client.Reader, mapper meta.RESTMapper) *Cluster {
+	return &Cluster{Index: NewIndex(), objects: objects, live: live, mapper: mapper, watched: map[schema.GroupKind]*watched{}}
 }
 
-// Watch starts an informer for each kind that has none. It returns before they are synced.
-func (c *Cluster) Watch(ctx context.Context, kinds ...schema.GroupKind) error {
-	for _, kind := range append([]schema.GroupKind{namespaceKind}, kinds...) {
-		if c.registration(kind) != nil {
-			continue
-		}
-		mapping, err := c.mapper.RESTMapping(kind)
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", engine.FormatGroupKind(kind), err)
-		}
-		object := &unstructured.Unstructured{}
-		object.SetGroupVersionKind(mapping.GroupVersionKind)
-		informer, err := c.cache.GetInformer(ctx, object, cache.BlockUntilSynced(false))
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", engine.FormatGroupKind(kind), err)
-		}
-		registration, err := informer.AddEventHandler(c.handler(kind))
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", engine.FormatGroupKind(kind), err)
-		}
-		c.mu.Lock()
-		c.watched[kind] = registration
-		c.mu.Unlock()
+// Watch keeps namespaces and the given kinds from now on, and drops all others. It returns before they are
+// read. A kind that can't be watched doesn't keep the others from it: Problem says why, and it is tried again
+// until it works. A new watch ends with ctx, which therefore is the server's and not a single request's.
+func (c *Cluster) Watch(ctx context.Context, kinds ...schema.GroupKind) {
+	wanted := map[schema.GroupKind]bool{namespaceKind: true}
+	for _, kind := range kinds {
+		wanted[kind] = true
 	}
-	return nil
-}
-
-func (c *Cluster) registration(kind schema.GroupKind) toolscache.ResourceEventHandlerRegistration {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.watched[kind]
-}
-
-// handler keeps the index. What an API server sends can be read; an object for which that fails, such as one
-// with too many values, keeps its last readable form.
-func (c *Cluster) handler(kind schema.GroupKind) toolscache.ResourceEventHandler {
-	put := func(x any) {
-		if object, ok := x.(*unstructured.Unstructured); ok {
-			if document, err := engine.FromGo(object.Object); err == nil {
-				c.index.Put(document)
-			}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for kind, w := range c.watched {
+		if !wanted[kind] {
+			w.drop()
+			delete(c.watched, kind)
 		}
 	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    put,
-		UpdateFunc: func(_, x any) { put(x) },
-		DeleteFunc: func(x any) {
-			if tombstone, ok := x.(toolscache.DeletedFinalStateUnknown); ok {
-				x = tombstone.Obj
-			}
-			if object, ok := x.(*unstructured.Unstructured); ok {
-				c.index.Delete(kind, object.GetNamespace(), object.GetName())
-			}
-		},
+	for kind := range wanted {
+		if c.watched[kind] == nil {
+			c.watched[kind] = newWatched(ctx, c, kind)
+		}
 	}
 }
 
@@ -99,23 +65,43 @@ func (c *Cluster) handler(kind schema.GroupKind) toolscache.ResourceEventHandler
 func (c *Cluster) Synced() bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for _, registration := range c.watched {
-		if !registration.HasSynced() {
+	for _, w := range c.watched {
+		if !w.synced.Load() {
 			return false
 		}
 	}
 	return len(c.watched) > 0
 }
 
-func (c *Cluster) check(kind schema.GroupKind) error {
-	registration := c.registration(kind)
-	switch {
-	case registration == nil:
-		return fmt.Errorf("%s is not watched: name it under custom.state in the rule's METADATA", engine.FormatGroupKind(kind))
-	case !registration.HasSynced():
-		return fmt.Errorf("%s: %w", engine.FormatGroupKind(kind), ErrNotSynced)
+// Problem is why a kind is not known, or no longer kept up to date: a *WatchError, or nil. What was read before
+// stays.
+func (c *Cluster) Problem(kind schema.GroupKind) error {
+	if w := c.watch(kind); w != nil {
+		if problem := w.problem.Load(); problem != nil {
+			return problem
+		}
 	}
 	return nil
+}
+
+func (c *Cluster) watch(kind schema.GroupKind) *watched {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.watched[kind]
+}
+
+func (c *Cluster) check(kind schema.GroupKind) error {
+	w := c.watch(kind)
+	switch {
+	case w == nil:
+		return fmt.Errorf("%s is not watched: name it under custom.state in the rule's METADATA", engine.FormatGroupKind(kind))
+	case w.synced.Load():
+		return nil
+	}
+	if problem := w.problem.Load(); problem != nil {
+		return fmt.Errorf("%s: %w: %w", engine.FormatGroupKind(kind), ErrNotSynced, problem)
+	}
+	return fmt.Errorf("%s: %w", engine.FormatGroupKind(kind), ErrNotSynced)
 }
 
 // Get implements engine.State.
@@ -123,7 +109,7 @@ func (c *Cluster) Get(kind schema.GroupKind, namespace, name string) (engine.Doc
 	if err := c.check(kind); err != nil {
 		return engine.Document{}, false, err
 	}
-	return c.index.Get(kind, namespace, name)
+	return c.Index.Get(kind, namespace, name)
 }
 
 // List implements engine.State.
@@ -131,14 +117,22 @@ func (c *Cluster) List(kind schema.GroupKind, namespace string) ([]engine.Docume
 	if err := c.check(kind); err != nil {
 		return nil, err
 	}
-	return c.index.List(kind, namespace)
+	return c.Index.List(kind, namespace)
 }
 
-// Namespace implements policies.Namespaces: from the informer, or else from the API server, because an
-// informer may not have seen a namespace that was just created.
+// HostConflicts implements engine.HostIndex.
+func (c *Cluster) HostConflicts(of facts.HostClaims, controller func(class string) (string, error)) ([]facts.HostConflict, error) {
+	if err := c.check(ingressKind); err != nil {
+		return nil, err
+	}
+	return c.Index.HostConflicts(of, controller)
+}
+
+// Namespace implements policies.Namespaces: from the state, or else from the API server, because a watch may
+// not have seen a namespace that was just created.
 func (c *Cluster) Namespace(ctx context.Context, name string) (engine.Document, error) {
 	if c.check(namespaceKind) == nil {
-		if found, ok, err := c.index.Get(namespaceKind, "", name); ok && err == nil {
+		if found, ok, err := c.Index.Get(namespaceKind, "", name); ok && err == nil {
 			return found, nil
 		}
 	}

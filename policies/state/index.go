@@ -2,115 +2,195 @@ package state
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // Index holds objects by kind, namespace and name. It is safe for concurrent use, and what it returns is
 // never changed by later writes. It knows only what was put in: it can't tell an object that doesn't exist
-// from one that nobody told it of.
+// from one that nobody told it of. Putting and deleting take constant time; a List after a change of its
+// folder sorts the folder anew.
 type Index struct {
+	hosts *hostIndex
+
 	mu      sync.RWMutex
-	folders map[folderKey]*folder
-	unnamed int // objects put so far that have only a generateName
+	kinds   map[schema.GroupKind]map[string]*folder // by namespace, which is empty for cluster-scoped kinds
+	unnamed int                                     // objects put so far that have only a generateName
 }
 
-// folderKey is what List asks for: a kind in one namespace, which is empty for cluster-scoped kinds.
-type folderKey struct {
-	kind      schema.GroupKind
-	namespace string
+// folder is the objects of one kind in one namespace.
+type folder struct {
+	objects map[string]*entry
+	sorted  []*entry // by name; nil after a change, and replaced, never changed
 }
 
-// folder is the objects of one kind in one namespace, sorted by name. The slice is replaced, never changed.
-type folder struct{ entries []entry }
-
+// entry is an object. What comes from an API server stays in its JSON form, a tenth in size, until somebody asks
+// for it: most Ingresses are only ever looked up by host.
 type entry struct {
 	name   string
-	object engine.Document
+	raw    []byte // nil if document was given
+	parsed atomic.Pointer[engine.Document]
+}
+
+func (e *entry) document() (engine.Document, error) {
+	if known := e.parsed.Load(); known != nil {
+		return *known, nil
+	}
+	document, err := engine.ParseJSON(e.raw)
+	if err != nil {
+		return engine.Document{}, fmt.Errorf("read %s from the state: %w", e.name, err)
+	}
+	e.parsed.Store(&document)
+	return document, nil
 }
 
 // NewIndex is an empty Index.
-func NewIndex() *Index { return &Index{folders: map[folderKey]*folder{}} }
+func NewIndex() *Index {
+	return &Index{hosts: newHostIndex(time.Now), kinds: map[schema.GroupKind]map[string]*folder{}}
+}
 
 // Put adds an object, or replaces the one of its kind, namespace and name. An object with a generateName
 // instead of a name never replaces another.
 func (x *Index) Put(object engine.Document) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	metadata := object.Get("metadata")
 	name := metadata.Get("name").Text()
 	if name == "" {
+		x.mu.Lock()
 		x.unnamed++
 		name = metadata.Get("generateName").Text() + "…" + strconv.Itoa(x.unnamed)
+		x.mu.Unlock()
 	}
-	key := folderKey{kindOf(object), metadata.Get("namespace").Text()}
-	if x.folders[key] == nil {
-		x.folders[key] = &folder{}
+	e := &entry{name: name}
+	e.parsed.Store(&object)
+	kind, namespace := kindOf(object), metadata.Get("namespace").Text()
+	x.insert(kind, namespace, e)
+	if kind == ingressKind {
+		x.hosts.put(storedIngress(namespace, name, object))
 	}
-	f := x.folders[key]
-	at, found := f.find(name)
-	entries := slices.Clone(f.entries)
-	if found {
-		entries[at].object = object
-	} else {
-		entries = slices.Insert(entries, at, entry{name, object})
+}
+
+func (x *Index) insert(kind schema.GroupKind, namespace string, e *entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.kinds[kind] == nil {
+		x.kinds[kind] = map[string]*folder{}
 	}
-	f.entries = entries
+	f := x.kinds[kind][namespace]
+	if f == nil {
+		f = &folder{objects: map[string]*entry{}}
+		x.kinds[kind][namespace] = f
+	}
+	f.objects[e.name], f.sorted = e, nil
 }
 
 // Delete removes an object if it is there.
 func (x *Index) Delete(kind schema.GroupKind, namespace, name string) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
-	key := folderKey{kind, namespace}
-	f := x.folders[key]
-	if f == nil {
-		return
+	if f := x.kinds[kind][namespace]; f != nil {
+		delete(f.objects, name)
+		if f.sorted = nil; len(f.objects) == 0 {
+			delete(x.kinds[kind], namespace)
+		}
 	}
-	if at, found := f.find(name); found {
-		f.entries = slices.Delete(slices.Clone(f.entries), at, at+1)
-	}
-	if len(f.entries) == 0 {
-		delete(x.folders, key)
+	x.mu.Unlock()
+	if kind == ingressKind {
+		x.hosts.remove(namespace, name)
 	}
 }
 
-// Get implements engine.State. It never fails.
+// retain removes all objects of a kind but those named.
+func (x *Index) retain(kind schema.GroupKind, names map[types.NamespacedName]bool) {
+	var gone []types.NamespacedName
+	x.mu.RLock()
+	for namespace, f := range x.kinds[kind] {
+		for name := range f.objects {
+			if key := (types.NamespacedName{Namespace: namespace, Name: name}); !names[key] {
+				gone = append(gone, key)
+			}
+		}
+	}
+	x.mu.RUnlock()
+	for _, key := range gone {
+		x.Delete(kind, key.Namespace, key.Name)
+	}
+}
+
+// forget removes all objects of a kind, about which no policy asks any more. What was admitted stays.
+func (x *Index) forget(kind schema.GroupKind) {
+	x.mu.Lock()
+	delete(x.kinds, kind)
+	x.mu.Unlock()
+	if kind == ingressKind {
+		x.hosts.forget()
+	}
+}
+
+// Get implements engine.State. It fails for an object that can't be read.
 func (x *Index) Get(kind schema.GroupKind, namespace, name string) (engine.Document, bool, error) {
-	f := x.folder(kind, namespace)
-	if at, found := f.find(name); found {
-		return f.entries[at].object, true, nil
+	x.mu.RLock()
+	var e *entry
+	if f := x.kinds[kind][namespace]; f != nil {
+		e = f.objects[name]
 	}
-	return engine.Document{}, false, nil
+	x.mu.RUnlock()
+	if e == nil {
+		return engine.Document{}, false, nil
+	}
+	document, err := e.document()
+	return document, err == nil, err
 }
 
-// List implements engine.State: sorted by name. It never fails.
+// List implements engine.State: sorted by name. It fails if an object can't be read.
 func (x *Index) List(kind schema.GroupKind, namespace string) ([]engine.Document, error) {
-	f := x.folder(kind, namespace)
-	out := make([]engine.Document, len(f.entries))
-	for i, e := range f.entries {
-		out[i] = e.object
+	entries := x.entries(kind, namespace)
+	out := make([]engine.Document, len(entries))
+	for i, e := range entries {
+		var err error
+		if out[i], err = e.document(); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
-// folder is a copy as of now; the zero folder is empty.
-func (x *Index) folder(kind schema.GroupKind, namespace string) folder {
+// entries are those of a folder, sorted.
+func (x *Index) entries(kind schema.GroupKind, namespace string) []*entry {
 	x.mu.RLock()
-	defer x.mu.RUnlock()
-	if f := x.folders[folderKey{kind, namespace}]; f != nil {
-		return *f
+	f := x.kinds[kind][namespace]
+	if f == nil || f.sorted != nil {
+		defer x.mu.RUnlock()
+		if f == nil {
+			return nil
+		}
+		return f.sorted
 	}
-	return folder{}
+	x.mu.RUnlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if f.sorted == nil {
+		sorted := make([]*entry, 0, len(f.objects))
+		for _, e := range f.objects {
+			sorted = append(sorted, e)
+		}
+		slices.SortFunc(sorted, func(a, b *entry) int { return cmp.Compare(a.name, b.name) })
+		f.sorted = sorted
+	}
+	return f.sorted
 }
 
-func (f folder) find(name string) (int, bool) {
-	return slices.BinarySearchFunc(f.entries, name, func(e entry, name string) int { return cmp.Compare(e.name, name) })
+// HostConflicts implements engine.HostIndex.
+func (x *Index) HostConflicts(of facts.HostClaims, controller func(class string) (string, error)) ([]facts.HostConflict, error) {
+	return x.hosts.conflicts(of, controller)
 }
 
 func kindOf(object engine.Document) schema.GroupKind {
@@ -121,4 +201,8 @@ func kindOf(object engine.Document) schema.GroupKind {
 	return schema.GroupKind{Group: gv.Group, Kind: object.Get("kind").Text()}
 }
 
-var namespaceKind = schema.GroupKind{Kind: "Namespace"} // never changed
+// The kinds that the state itself reads. They are never changed.
+var (
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
+	ingressKind   = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
+)

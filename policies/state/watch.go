@@ -1,0 +1,261 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+)
+
+// WatchError is why a kind can't be read, or can't be kept up to date.
+type WatchError struct {
+	Kind schema.GroupKind
+	// Verb is what failed, list or watch; empty where the kind is not served at all.
+	Verb string
+	// Resource is unknown where the kind is not served.
+	Resource schema.GroupResource
+	Err      error
+}
+
+// Error implements error.
+func (e *WatchError) Error() string {
+	kind := engine.FormatGroupKind(e.Kind)
+	switch {
+	case e.Verb == "":
+		return fmt.Sprintf("the API server does not serve %s: %v", kind, e.Err)
+	case e.Forbidden():
+		return fmt.Sprintf("Sluice may not %s %s: give its ClusterRole the verbs get, list and watch on them", e.Verb, e.Resource)
+	}
+	return fmt.Sprintf("%s %s: %v", e.Verb, e.Resource, e.Err)
+}
+
+// Unwrap implements errors.Unwrap.
+func (e *WatchError) Unwrap() error { return e.Err }
+
+// Forbidden tells whether rights are missing.
+func (e *WatchError) Forbidden() bool { return apierrors.IsForbidden(e.Err) }
+
+// watched keeps one kind in the index, from the API server's list and watch. It is the store of a reflector.
+type watched struct {
+	kind    schema.GroupKind
+	cluster *Cluster
+	stop    context.CancelFunc
+	synced  atomic.Bool
+	problem atomic.Pointer[WatchError]
+
+	mu      sync.Mutex
+	dropped bool
+}
+
+func newWatched(ctx context.Context, c *Cluster, kind schema.GroupKind) *watched {
+	w := &watched{kind: kind, cluster: c}
+	ctx, w.stop = context.WithCancel(logr.NewContext(ctx, logr.Discard())) // who asks for the problem tells of it
+	go w.run(ctx)
+	return w
+}
+
+// drop ends the watch and forgets its objects.
+func (w *watched) drop() {
+	w.stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropped = true
+	w.cluster.forget(w.kind)
+}
+
+// The pause after a kind was not found, at first and at most.
+const (
+	firstPause = 500 * time.Millisecond
+	maxPause   = 30 * time.Second
+)
+
+// run waits until the kind is served, and then keeps it.
+func (w *watched) run(ctx context.Context) {
+	pause := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Steps: 10, Cap: maxPause}
+	for ctx.Err() == nil {
+		mapping, err := w.cluster.mapper.RESTMapping(w.kind)
+		if err == nil {
+			w.reflect(ctx, mapping.Resource, mapping.GroupVersionKind)
+			return
+		}
+		w.problem.Store(&WatchError{Kind: w.kind, Err: err})
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause.Step()):
+		}
+	}
+}
+
+// reflect lists and watches, again and again, with pauses after errors.
+func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResource, kind schema.GroupVersionKind) {
+	objects := w.cluster.objects.Resource(resource)
+	note := func(verb string, err error) {
+		switch {
+		case err == nil:
+			w.problem.Store(nil)
+		case ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err):
+			w.problem.Store(&WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
+		}
+	}
+	expected := &unstructured.Unstructured{}
+	expected.SetGroupVersionKind(kind)
+	log := logr.Discard()
+	source := &toolscache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list, err := objects.List(ctx, options)
+			if note("list", err); err != nil {
+				return nil, err
+			}
+			return list, nil
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			events, err := objects.Watch(ctx, options)
+			note("watch", err)
+			return events, err
+		},
+	}
+	toolscache.NewReflectorWithOptions(toolscache.ToListWatcherWithWatchListSemantics(source, w.cluster.objects), expected, w,
+		toolscache.ReflectorOptions{Name: "state", Logger: &log}).RunWithContext(ctx)
+}
+
+// observed is an object as the index takes it. A reflector that streams its first list holds all objects at
+// once, and so holds them in this form.
+type observed struct {
+	metav1.ObjectMeta
+	raw     []byte
+	ingress *holder // of an Ingress
+}
+
+// Transformer implements cache.TransformingStore.
+func (w *watched) Transformer() toolscache.TransformFunc {
+	return func(x any) (any, error) {
+		if _, done := x.(*observed); done {
+			return x, nil
+		}
+		return w.observe(x)
+	}
+}
+
+func (w *watched) observe(x any) (*observed, error) {
+	switch object := x.(type) {
+	case *observed:
+		return object, nil
+	case *unstructured.Unstructured:
+		object.SetManagedFields(nil)
+		if annotations := object.GetAnnotations(); annotations[lastApplied] != "" {
+			delete(annotations, lastApplied)
+			object.SetAnnotations(annotations)
+		}
+		raw, err := json.Marshal(object.Object)
+		if err != nil {
+			return nil, fmt.Errorf("read %s from the API server: %w", w.kind.Kind, err)
+		}
+		o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName())}, raw: raw}
+		if w.kind == ingressKind {
+			document, err := engine.ParseJSON(raw)
+			if err != nil {
+				document = engine.Document{} // whose hosts are unknown
+			}
+			o.ingress = storedIngress(o.Namespace, o.Name, document)
+		}
+		return o, nil
+	}
+	return nil, fmt.Errorf("the API server sent a %T for a %s", x, w.kind.Kind)
+}
+
+// lastApplied is the annotation in which kubectl keeps a second copy of the object.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// Add implements cache.ReflectorStore.
+func (w *watched) Add(x any) error {
+	o, err := w.observe(x)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.dropped {
+		w.put(o)
+	}
+	return nil
+}
+
+func (w *watched) put(o *observed) {
+	w.cluster.insert(w.kind, o.Namespace, &entry{name: o.Name, raw: o.raw})
+	if o.ingress != nil {
+		w.cluster.hosts.put(o.ingress)
+	}
+}
+
+// Update implements cache.ReflectorStore.
+func (w *watched) Update(x any) error { return w.Add(x) }
+
+// Delete implements cache.ReflectorStore.
+func (w *watched) Delete(x any) error {
+	object, ok := x.(metav1.ObjectMetaAccessor)
+	if unstructuredObject, is := x.(*unstructured.Unstructured); is {
+		w.remove(unstructuredObject.GetNamespace(), unstructuredObject.GetName())
+		return nil
+	}
+	if !ok {
+		return fmt.Errorf("the API server deleted a %T", x)
+	}
+	w.remove(object.GetObjectMeta().GetNamespace(), object.GetObjectMeta().GetName())
+	return nil
+}
+
+func (w *watched) remove(namespace, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.dropped {
+		w.cluster.Delete(w.kind, namespace, name)
+	}
+}
+
+// Replace implements cache.ReflectorStore: what is not among the objects is gone.
+func (w *watched) Replace(objects []any, _ string) error {
+	all := make([]*observed, len(objects))
+	var errs []error
+	for i, x := range objects {
+		var err error
+		all[i], err = w.observe(x)
+		objects[i] = nil
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dropped {
+		return nil
+	}
+	names := make(map[types.NamespacedName]bool, len(all))
+	for _, o := range all {
+		w.put(o)
+		names[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = true
+	}
+	w.cluster.retain(w.kind, names)
+	w.synced.Store(true)
+	return nil
+}
+
+// Resync implements cache.ReflectorStore.
+func (w *watched) Resync() error { return nil }
