@@ -50,7 +50,7 @@ func (r Rejected) Unwrap() error { return r.Err }
 // Who has a last good version of a bad policy gives that instead.
 func Assemble(o Options) (*Gate, []Rejected) {
 	g := &Gate{
-		byKind: map[schema.GroupKind][]int{}, library: o.Library, state: o.State, namespaces: o.Namespaces, now: o.Now,
+		byKind: map[schema.GroupKind][]int{}, library: o.Library, state: o.State, namespaces: o.Namespaces, claims: o.Claims, now: o.Now,
 		exemptNamespaces: append(SystemNamespaces(), o.ExemptNamespaces...),
 	}
 	if g.now == nil {

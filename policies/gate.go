@@ -23,6 +23,7 @@ type Gate struct {
 	exemptNamespaces []string
 	state            engine.State
 	namespaces       Namespaces
+	claims           Claimer
 	now              func() time.Time
 }
 
@@ -39,6 +40,8 @@ type Options struct {
 	// State and Namespaces answer what exists; without them a policy that asks can't be judged.
 	State      engine.State
 	Namespaces Namespaces
+	// Claims may be nil where requests are judged one after another, each known to the state before the next.
+	Claims Claimer
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
 	// Previous is a gate of the same Library whose compiled policies are taken over where their spec is the same; nil
@@ -163,8 +166,13 @@ func (p *policy) finding(r Request, effect Effect, from engine.Finding) Finding 
 	if p.message != "" {
 		f.Message += " (" + p.message + ")"
 	}
-	if effect == EffectDeny && r.Operation == engine.Update && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject) {
+	if effect == EffectDeny && p.ratchets(r) {
 		f.Effect, f.Ratcheted = EffectWarn, true
 	}
 	return f
+}
+
+// ratchets tells whether the policy can't refuse the request, because nothing that it judges changes.
+func (p *policy) ratchets(r Request) bool {
+	return r.Operation == engine.Update && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject)
 }

@@ -14,7 +14,21 @@ func (g *Gate) Review(ctx context.Context, r Request) Decision {
 	}
 	namespace := &namespaceLookup{source: g.namespaces}
 	active, findings := g.candidates(ctx, r, namespace, engine.Deny, engine.Warn)
-	for _, outcome := range g.program.Evaluate(ctx, g.input(r, namespace), active, engine.Deny, engine.Warn) {
+	findings = append(findings, g.evaluate(ctx, r, namespace, active, engine.Deny, engine.Warn)...)
+	g.excuse(ctx, r, namespace, findings)
+	d := Decision{Judged: true, Findings: findings}
+	if late := g.claim(ctx, r, namespace, active, d); len(late) > 0 {
+		g.excuse(ctx, r, namespace, late)
+		d.Findings = append(d.Findings, late...)
+	}
+	sortFindings(d.Findings)
+	return d
+}
+
+// evaluate is what policies say of a request.
+func (g *Gate) evaluate(ctx context.Context, r Request, namespace *namespaceLookup, active []int, verbs ...engine.Verb) []Finding {
+	var findings []Finding
+	for _, outcome := range g.program.Evaluate(ctx, g.input(r, namespace), active, verbs...) {
 		p := &g.policies[outcome.Policy]
 		if outcome.Err != nil {
 			findings = append(findings, p.failure(r, outcome.Err))
@@ -27,9 +41,7 @@ func (g *Gate) Review(ctx context.Context, r Request) Decision {
 			findings = append(findings, p.finding(r, p.warnEffect(), f))
 		}
 	}
-	g.excuse(ctx, r, namespace, findings)
-	sortFindings(findings)
-	return Decision{Judged: true, Findings: findings}
+	return findings
 }
 
 // warnEffect is the effect of a rule's warn: never stronger than a warning, and an audit stays one.

@@ -174,6 +174,19 @@ func (p HostPattern) Place() (at HostPlace, name string) {
 	return HostAnywhere, ""
 }
 
+// Parent is the domain by which exact names and wildcards of rules that overlap can be found: the name without its
+// first label. Other patterns reach over many domains and have none.
+func (p HostPattern) Parent() (domain string, ok bool) {
+	switch p.form {
+	case formExact:
+		_, domain, _ = strings.Cut(p.text, ".")
+		return domain, true
+	case formOneLabel:
+		return p.text, true
+	}
+	return "", false
+}
+
 // HostPlace is a kind of place in the tree of names. Patterns overlap only if one is at or above the place of
 // the other, or anywhere.
 type HostPlace uint8
@@ -186,28 +199,6 @@ const (
 	HostChildren                  // names of one label more
 	HostBelow                     // names with more labels, and perhaps the name itself
 )
-
-// String is the host as an Ingress would have it, for messages.
-func (p HostPattern) String() string {
-	switch p.form {
-	case formEvery:
-		return "every host"
-	case formRest:
-		return "the default backend"
-	case formExact:
-		return p.text
-	case formOneLabel:
-		return "*." + p.text
-	case formDeep:
-		if p.apex {
-			return "." + p.text
-		}
-		return "*." + p.text
-	case formPrefix:
-		return p.text + "*"
-	}
-	return "a regular expression"
-}
 
 // HostClaims are the hosts for which an Ingress asks its class.
 type HostClaims struct {

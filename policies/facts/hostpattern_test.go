@@ -109,6 +109,10 @@ func TestOverlapsAgreesWithAllNames(t *testing.T) {
 			if got := p.Pattern().Overlaps(q.Pattern()); got != want || q.Pattern().Overlaps(p.Pattern()) != want {
 				t.Fatalf("%v and %v: got %v, want %v", p, q, got, want)
 			}
+			parentP, okP := p.Pattern().Parent()
+			if parentQ, okQ := q.Pattern().Parent(); want && okP && okQ && parentP != parentQ {
+				t.Fatalf("%v and %v overlap, and have the parents %q and %q", p, q, parentP, parentQ)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -126,6 +127,14 @@ func (c *Cluster) HostConflicts(of facts.HostClaims, controller func(class strin
 		return nil, err
 	}
 	return c.Index.HostConflicts(of, controller)
+}
+
+// ClaimHosts is Index.ClaimHosts by what is known of the cluster.
+func (c *Cluster) ClaimHosts(claim HostClaim, expires time.Time) (conflicts []facts.HostConflict, release func(), err error) {
+	if err := c.check(ingressKind); err != nil {
+		return nil, nil, err
+	}
+	return c.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(c, class) })
 }
 
 // Namespace implements policies.Namespaces: from the state, or else from the API server, because a watch may

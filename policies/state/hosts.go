@@ -24,6 +24,7 @@ type hostIndex struct {
 	tree    hostTree
 	stored  map[types.NamespacedName]*holder
 	pending map[types.NamespacedName][]*holder
+	waiting map[string]waiting      // what each namespace has of the overlay
 	queue   []*holder               // the overlay, in the order in which it expires
 	gone    map[types.UID]time.Time // of Ingresses whose deletion was observed, and when to forget it
 	tidy    time.Time               // when gone is next looked through
@@ -43,7 +44,7 @@ type holder struct {
 
 func newHostIndex(now func() time.Time) *hostIndex {
 	return &hostIndex{now: now, stored: map[types.NamespacedName]*holder{}, pending: map[types.NamespacedName][]*holder{},
-		gone: map[types.UID]time.Time{}, broken: map[types.NamespacedName]error{}}
+		waiting: map[string]waiting{}, gone: map[types.UID]time.Time{}, broken: map[types.NamespacedName]error{}}
 }
 
 // storedIngress reads what the index keeps of an Ingress. It shares no memory with the object.
@@ -82,20 +83,20 @@ func (x *hostIndex) put(h *holder) {
 	for _, c := range h.claims {
 		x.tree.add(c)
 	}
-	for _, waiting := range slices.Clone(x.pending[h.name]) {
-		if h.settles(waiting) {
-			x.drop(waiting)
+	for _, claimed := range slices.Clone(x.pending[h.name]) {
+		if h.settles(claimed) {
+			x.drop(claimed)
 		}
 	}
 }
 
 // settles tells whether what is stored decides what became of a change that was admitted: it shows it, or it
 // is newer.
-func (h *holder) settles(waiting *holder) bool {
-	if waiting.uid != "" && waiting.uid == h.uid && h.generation > waiting.generation {
+func (h *holder) settles(claimed *holder) bool {
+	if claimed.uid != "" && claimed.uid == h.uid && h.generation > claimed.generation {
 		return true
 	}
-	return h.class == waiting.class && !slices.ContainsFunc(waiting.claims, func(c *claim) bool {
+	return h.class == claimed.class && !slices.ContainsFunc(claimed.claims, func(c *claim) bool {
 		return !slices.ContainsFunc(h.claims, func(o *claim) bool { return o.host == c.host })
 	})
 }
@@ -125,9 +126,9 @@ func (x *hostIndex) remove(namespace, name string) {
 		return
 	}
 	x.bury(h.uid)
-	for _, waiting := range slices.Clone(x.pending[key]) {
-		if waiting.uid == h.uid {
-			x.drop(waiting)
+	for _, claimed := range slices.Clone(x.pending[key]) {
+		if claimed.uid == h.uid {
+			x.drop(claimed)
 		}
 	}
 }

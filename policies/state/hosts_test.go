@@ -241,12 +241,12 @@ func TestOverlay(t *testing.T) {
 		t.Errorf("observed: %q", got)
 	}
 	x.Delete(ingressKind, "a", "x")
-	if got := conflicts(t, x, second); got != "" || !x.HostsSettled("a", "x", "a-x", 1) {
+	if got := conflicts(t, x, second); got != "" || !x.HostsSettled(settled("a")) {
 		t.Errorf("deleted: %q", got)
 	}
 	claim(ingress(t, "c", "x", "nginx", "c.example.com"))
 	x.Put(ingress(t, "c", "x", "nginx", "other.example.com")) // of the same generation: the claim may yet come true
-	if got := conflicts(t, x, ingress(t, "b", "x", "nginx", "c.example.com")); got == "" || x.HostsSettled("c", "x", "c-x", 1) {
+	if got := conflicts(t, x, ingress(t, "b", "x", "nginx", "c.example.com")); got == "" || x.HostsSettled(settled("c")) {
 		t.Error("a claim was dropped though nobody knows what became of it")
 	}
 	now = now.Add(time.Hour)
@@ -254,6 +254,10 @@ func TestOverlay(t *testing.T) {
 	if len(x.hosts.queue) != 1 || len(x.hosts.pending) != 1 {
 		t.Errorf("expired claims are kept: %d", len(x.hosts.queue))
 	}
+}
+
+func settled(namespace string) HostClaim {
+	return HostClaim{HostClaims: facts.HostClaims{Namespace: namespace, Name: "x"}, UID: types.UID(namespace + "-x"), Generation: 1}
 }
 
 func TestOneOfManyClaimsWins(t *testing.T) {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -19,22 +20,23 @@ type HostClaim struct {
 }
 
 // ClaimHosts checks and takes the hosts in one step: of two claims at the same moment one sees the other. The
-// claim lies over what is stored until the Ingress is observed, or until it expires. The claim was not taken if
-// there are conflicts. release takes it back.
+// claim lies over what is stored until the Ingress is observed, or until it expires. It is not taken if there are
+// conflicts. release takes it back.
 func (x *Index) ClaimHosts(c HostClaim, expires time.Time, controller func(class string) (string, error)) (conflicts []facts.HostConflict, release func(), err error) {
-	h := &holder{name: types.NamespacedName{Namespace: c.Namespace, Name: c.Name}, class: c.Class, uid: c.UID, generation: c.Generation, expires: expires}
-	h.add(c.Hosts)
+	h := newPending(c, expires)
 	x.hosts.mu.Lock()
 	defer x.hosts.mu.Unlock()
 	x.hosts.expire()
 	if conflicts, err = x.hosts.find(c.HostClaims, controller); err != nil || len(conflicts) > 0 {
 		return conflicts, nil, err
 	}
-	x.hosts.pending[h.name] = append(x.hosts.pending[h.name], h)
-	x.hosts.queue = append(x.hosts.queue, h)
-	for _, c := range h.claims {
-		x.hosts.tree.add(c)
+	if x.hosts.renew(h) {
+		return nil, func() {}, nil
 	}
+	if w := x.hosts.waiting[h.name.Namespace]; w.ingresses >= maxWaiting || w.hosts+len(h.claims) > maxWaitingHosts {
+		return nil, nil, fmt.Errorf("%d Ingresses of namespace %s were admitted and have not been seen yet: try again later", w.ingresses, h.name.Namespace)
+	}
+	x.hosts.await(h)
 	return nil, func() {
 		x.hosts.mu.Lock()
 		defer x.hosts.mu.Unlock()
@@ -42,19 +44,83 @@ func (x *Index) ClaimHosts(c HostClaim, expires time.Time, controller func(class
 	}, nil
 }
 
+// Bounds of the overlay for one namespace: requests that are refused after they were admitted, by a quota perhaps,
+// stay in it until they expire.
+const (
+	maxWaiting      = 200    // Ingresses
+	maxWaitingHosts = 10_000 // in all of them
+)
+
+// waiting is how much of the overlay a namespace has.
+type waiting struct{ ingresses, hosts int }
+
+// NoteHosts adds a claim that was taken elsewhere.
+func (x *Index) NoteHosts(c HostClaim, expires time.Time) {
+	h := newPending(c, expires)
+	x.hosts.mu.Lock()
+	defer x.hosts.mu.Unlock()
+	x.hosts.expire()
+	if stored := x.hosts.stored[h.name]; (stored == nil || !stored.settles(h)) && !x.hosts.renew(h) {
+		x.hosts.await(h)
+	}
+}
+
+func newPending(c HostClaim, expires time.Time) *holder {
+	h := &holder{name: types.NamespacedName{Namespace: c.Namespace, Name: c.Name}, class: c.Class, uid: c.UID, generation: c.Generation, expires: expires}
+	h.add(c.Hosts)
+	return h
+}
+
+// renew makes the same claim last longer, if it was made before. It needs the lock.
+func (x *hostIndex) renew(h *holder) bool {
+	for _, before := range x.pending[h.name] {
+		if len(before.claims) == len(h.claims) && before.settles(h) {
+			at := slices.Index(x.queue, before)
+			x.queue = slices.Delete(x.queue, at, at+1)
+			before.uid, before.generation = h.uid, h.generation
+			if h.expires.After(before.expires) {
+				before.expires = h.expires
+			}
+			x.enqueue(before)
+			return true
+		}
+	}
+	return false
+}
+
+// await puts a claim on the overlay. It needs the lock.
+func (x *hostIndex) await(h *holder) {
+	x.pending[h.name] = append(x.pending[h.name], h)
+	w := x.waiting[h.name.Namespace]
+	x.waiting[h.name.Namespace] = waiting{w.ingresses + 1, w.hosts + len(h.claims)}
+	x.enqueue(h)
+	for _, c := range h.claims {
+		x.tree.add(c)
+	}
+}
+
+// enqueue puts a claim where it expires in turn. It needs the lock.
+func (x *hostIndex) enqueue(h *holder) {
+	at := len(x.queue)
+	for at > 0 && x.queue[at-1].expires.After(h.expires) {
+		at--
+	}
+	x.queue = slices.Insert(x.queue, at, h)
+}
+
 // HostsSettled tells whether the state shows what became of a claim: the Ingress has changed since, or it is
 // gone.
-func (x *Index) HostsSettled(namespace, name string, uid types.UID, generation int64) bool {
+func (x *Index) HostsSettled(c HostClaim) bool {
 	x.hosts.mu.RLock()
 	defer x.hosts.mu.RUnlock()
-	if uid == "" {
+	if c.UID == "" {
 		return false
 	}
-	if _, gone := x.hosts.gone[uid]; gone {
+	if _, gone := x.hosts.gone[c.UID]; gone {
 		return true
 	}
-	h := x.hosts.stored[types.NamespacedName{Namespace: namespace, Name: name}]
-	return h != nil && h.uid == uid && h.generation > generation
+	h := x.hosts.stored[types.NamespacedName{Namespace: c.Namespace, Name: c.Name}]
+	return h != nil && h.uid == c.UID && h.generation > c.Generation
 }
 
 // drop takes a claim off the overlay, if it is there. It needs the lock.
@@ -64,6 +130,11 @@ func (x *hostIndex) drop(h *holder) {
 		return
 	}
 	x.detach(h)
+	if w := x.waiting[h.name.Namespace]; w.ingresses > 1 {
+		x.waiting[h.name.Namespace] = waiting{w.ingresses - 1, w.hosts - len(h.claims)}
+	} else {
+		delete(x.waiting, h.name.Namespace)
+	}
 	if left := slices.Delete(x.pending[h.name], at, at+1); len(left) > 0 {
 		x.pending[h.name] = left
 	} else {

@@ -20,7 +20,7 @@ package sluice.ingress.host_unique
 deny contains {"msg": msg, "field": conflict.field, "fix": fix} if {
 	some conflict in sluice.ingress.conflicts(input.request.object)
 	fix := remedy(conflict.other)
-	msg := sprintf("%s %s%s", [asked(conflict), taken(conflict), further(conflict.more)])
+	msg := concat("", [asked(conflict), " ", taken(conflict), further(conflict.more), lately(conflict.other)])
 }
 
 asked(conflict) := sprintf("host %.253q", [conflict.host]) if {
@@ -46,6 +46,10 @@ taken(conflict) := sprintf("is served by the Ingress %s/%s", [other.namespace, o
 further(0) := ""
 
 further(more) := sprintf(" and %d more", [more]) if more > 0
+
+lately(other) := ", which was admitted a moment ago" if other.pending
+
+lately(other) := "" if not other.pending
 
 remedy(other) := sprintf("set spec.ingressClassName to another class than %s: without one, any controller may serve this Ingress", [other.class]) if {
 	sluice.ingress.class(input.request.object) == ""

@@ -51,6 +51,14 @@ test_more_than_one if {
 	}}
 }
 
+test_admitted_but_not_stored if {
+	denied([object.union(conflict, {"other": {"pending": true}})]) == {{
+		"msg": `host "shop.example.com" is served by the Ingress crm/portal, which was admitted a moment ago`,
+		"field": "spec.rules[0].host",
+		"fix": agree,
+	}}
+}
+
 test_under_a_wildcard if {
 	denied([object.union(conflict, {"other": {"host": "*.example.com"}})]) == {{
 		"msg": `host "shop.example.com" overlaps with "*.example.com" of the Ingress crm/portal`,
