@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,13 +35,13 @@ func cacheOptions(o Options) cache.Options {
 }
 
 // addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots.
-func addControllers(manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, snapshots *controllers.Snapshots) error {
+func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, snapshots *controllers.Snapshots) error {
 	metrics, err := controllers.NewMetrics(o.Registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	compiler := &controllers.Compiler{
-		Reader: manager.GetClient(), Options: gate, Watch: known.Watch, Snapshots: snapshots, Metrics: metrics,
+		Reader: manager.GetClient(), Options: gate, Watch: func(kinds ...schema.GroupKind) { known.Watch(ctx, kinds...) }, Snapshots: snapshots, Metrics: metrics,
 		Use: func(g *policies.Gate) { current.Set(g, g.Kinds()) },
 	}
 	interceptor := &controllers.Interceptor{
@@ -52,7 +54,7 @@ func addControllers(manager ctrl.Manager, o Options, gate policies.Options, curr
 		(&controllers.PolicyStatus{
 			Client: manager.GetClient(), Mapper: manager.GetRESTMapper(), Snapshots: snapshots, Interceptor: interceptor,
 			Rights:        controllers.NewRights(manager.GetClient(), manager.GetRESTMapper()),
-			Configuration: o.WebhookConfiguration, StateProblem: known.Problem, Events: events,
+			Configuration: o.WebhookConfiguration, StateProblem: known.Known, Events: events,
 		}).SetupWithManager(manager),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
 		(&controllers.Generator{Client: manager.GetClient(), Snapshots: snapshots, Events: events}).SetupWithManager(manager),

@@ -12,9 +12,11 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -23,6 +25,7 @@ import (
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/controllers"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/reservation"
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 	"github.com/sluice-gate/sluice/webhook"
@@ -53,6 +56,9 @@ type Options struct {
 	// SyncTimeout bounds how long readiness waits for the state: after it, rules that ask for what is not
 	// synced fail one by one.
 	SyncTimeout time.Duration
+	// ReservationLife is how long a host stays reserved for an Ingress that was admitted; 0 is
+	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
+	ReservationLife time.Duration
 	// Registerer takes the metrics that MetricsAddress serves: controller-runtime's registry, except in tests.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
@@ -69,18 +75,26 @@ type Server struct {
 	manager ctrl.Manager
 }
 
-// New wires a server. Policies are read from the cluster once it runs.
-func New(o Options) (*Server, error) {
+// New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
+func New(ctx context.Context, o Options) (*Server, error) {
 	created := time.Now()
 	current := &webhook.Current{}
 	manager, err := newManager(o, current)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
-	known := state.NewCluster(manager.GetCache(), manager.GetAPIReader(), manager.GetRESTMapper())
+	objects, err := dynamic.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up state: %w", err)
+	}
+	known := state.NewCluster(objects, manager.GetAPIReader(), manager.GetRESTMapper())
+	claims, err := newClaimer(manager, o, known)
+	if err != nil {
+		return nil, fmt.Errorf("set up reservations: %w", err)
+	}
 	snapshots := &controllers.Snapshots{}
-	gate := gateOptions(o, known)
-	if err := addControllers(manager, o, gate, current, known, snapshots); err != nil {
+	gate := gateOptions(o, known, claims)
+	if err := addControllers(ctx, manager, o, gate, current, known, snapshots); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
 	webhook.Vetting{Reader: manager.GetClient(), Options: func() policies.Options {
@@ -125,13 +139,29 @@ func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
 	})
 }
 
-func gateOptions(o Options, known *state.Cluster) policies.Options {
+// newClaimer has a client of its own: it must not read from a cache, and requests wait for it, so that the API
+// server is to say what is too much.
+func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster) (*reservation.Claimer, error) {
+	config := rest.CopyConfig(manager.GetConfig())
+	config.QPS = -1
+	leases, err := client.New(config, client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
+	if err != nil {
+		return nil, err
+	}
+	claims, err := reservation.New(reservation.Options{Client: leases, Namespace: o.Namespace, Hosts: known, Life: o.ReservationLife})
+	if err != nil {
+		return nil, err
+	}
+	return claims, manager.Add(claims)
+}
+
+func gateOptions(o Options, known *state.Cluster, claims policies.Claimer) policies.Options {
 	budget := engine.DefaultBudget()
 	if o.EvaluationTime > 0 {
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
-		State: known, Namespaces: known}
+		State: known, Namespaces: known, Claims: claims}
 }
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a

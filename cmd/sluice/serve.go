@@ -50,7 +50,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 				return fmt.Errorf("find the cluster: %w", err)
 			}
 			serve.TuneCollector()
-			server, err := serve.New(o)
+			server, err := serve.New(c.Context(), o)
 			if err != nil {
 				return err
 			}

@@ -78,7 +78,7 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 func auditedKinds(snapshot *Snapshot) map[schema.GroupKind][]string {
 	out := map[schema.GroupKind][]string{}
 	for name, result := range snapshot.Policies {
-		if !result.Interest.Judges && !result.Interest.Patches {
+		if !result.Interest.Judges {
 			continue
 		}
 		for _, kind := range result.Interest.Kinds {
@@ -125,6 +125,7 @@ func judgeExisting(ctx context.Context, gate *policies.Gate, object *unstructure
 	if err != nil {
 		return err
 	}
+	request.DryRun = true // nothing is about to be stored
 	for _, f := range gate.Review(ctx, request).Findings {
 		status := found[f.Policy]
 		switch {

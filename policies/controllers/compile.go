@@ -31,7 +31,7 @@ type Compiler struct {
 	// Options are those of the gate; the policies, exceptions and the gate before are filled in.
 	Options policies.Options
 	// Watch makes the state follow the kinds that rules ask about, and no others.
-	Watch func(ctx context.Context, kinds ...schema.GroupKind) error
+	Watch func(kinds ...schema.GroupKind)
 	// Use puts a gate in use.
 	Use       func(*policies.Gate)
 	Snapshots *Snapshots
@@ -81,14 +81,11 @@ func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	started := time.Now()
 	snapshot := c.compile(all.Items, exceptions.Items)
 	// First the state, so that no rule asks for what nobody watches.
-	err := c.Watch(ctx, snapshot.Gate.StateKinds()...)
+	c.Watch(snapshot.Gate.StateKinds()...)
 	c.Use(snapshot.Gate)
 	c.Metrics.observe(snapshot, time.Since(started))
 	c.log(ctx, snapshot)
 	c.Snapshots.store(snapshot)
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("watch what rules ask about: %w", err)
-	}
 	return ctrl.Result{}, nil
 }
 

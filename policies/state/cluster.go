@@ -153,5 +153,5 @@ func (c *Cluster) Namespace(ctx context.Context, name string) (engine.Document, 
 	return engine.FromGo(object.Object)
 }
 
-// Problem STUB.
-func (c *Cluster) Problem(kind schema.GroupKind) error { return c.check(kind) }
+// Known tells whether a kind can be asked about; the error says why not.
+func (c *Cluster) Known(kind schema.GroupKind) error { return c.check(kind) }

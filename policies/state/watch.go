@@ -41,7 +41,7 @@ func (e *WatchError) Error() string {
 	case e.Verb == "":
 		return fmt.Sprintf("the API server does not serve %s: %v", kind, e.Err)
 	case e.Forbidden():
-		return fmt.Sprintf("Sluice may not %s %s: give its ClusterRole the verbs get, list and watch on them", e.Verb, e.Resource)
+		return fmt.Sprintf("Sluice may not %s %s", e.Verb, e.Resource)
 	}
 	return fmt.Sprintf("%s %s: %v", e.Verb, e.Resource, e.Err)
 }

@@ -51,7 +51,9 @@ type Options struct {
 	Change func([]v1alpha1.GatePolicy)
 	// AuditInterval is that of serve; 0 for no audit.
 	AuditInterval time.Duration
-	Log           logr.Logger
+	// ReservationLife is how long hosts stay reserved; 0 is what `serve` has.
+	ReservationLife time.Duration
+	Log             logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -87,7 +89,7 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 	m := &Manager{Metrics: prometheus.NewRegistry(), dir: dir, done: make(chan error, 1), options: o}
 	ca, err := IssueCertificate(dir)
 	if err == nil {
-		err = m.serve(ctx, cluster, o)
+		err = m.serve(ctx, cluster, o, Service)
 	}
 	if err == nil {
 		err = Trust(ctx, cluster.Config, ca)
@@ -104,8 +106,8 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 	return m, nil
 }
 
-// serve runs the manager as the ServiceAccount that config/rbac names.
-func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options) error {
+// serve runs the manager as the ServiceAccount that config/rbac names, behind a Service.
+func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, service string) error {
 	library, err := engine.Load(rego.Rules)
 	if err != nil {
 		return err
@@ -122,10 +124,10 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options) er
 	m.Address = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	probe := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[1]))
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	server, err := serve.New(serve.Options{
+	server, err := serve.New(ctx, serve.Options{
 		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
 		WebhookHost: "127.0.0.1", WebhookPort: ports[0], CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
-		Namespace: Namespace, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log,
+		Namespace: Namespace, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
 	})
 	if err != nil {
 		m.cancel()
@@ -134,7 +136,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options) er
 	}
 	m.State = server.State
 	go func() { m.done <- server.Run(ctx) }()
-	cluster.Route(Namespace, Service, m.Address)
+	cluster.Route(Namespace, service, m.Address)
 	return m.awaitReady(ctx, "http://"+probe+"/readyz")
 }
 
@@ -165,7 +167,7 @@ func (m *Manager) Restart(ctx context.Context, cluster *plane.Plane) error {
 		return fmt.Errorf("stop: %w", err)
 	}
 	m.Metrics = prometheus.NewRegistry()
-	return m.serve(ctx, cluster, m.options)
+	return m.serve(ctx, cluster, m.options, Service)
 }
 
 // Stop ends the manager and removes its certificate.
@@ -179,8 +181,10 @@ func (m *Manager) Stop() error {
 }
 
 // IssueCertificate puts a serving certificate for the Service into dir and returns its authority.
-func IssueCertificate(dir string) (ca []byte, err error) {
-	issued, err := certs.Issue(24*time.Hour, Service+"."+Namespace+".svc")
+func IssueCertificate(dir string) (ca []byte, err error) { return issueCertificate(dir, Service) }
+
+func issueCertificate(dir, service string) (ca []byte, err error) {
+	issued, err := certs.Issue(24*time.Hour, service+"."+Namespace+".svc")
 	if err != nil {
 		return nil, err
 	}

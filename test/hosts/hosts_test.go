@@ -1,0 +1,283 @@
+// Package hosts_test shows that one host never goes to two namespaces, whichever replica is asked and when.
+package hosts_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/facts"
+	"github.com/sluice-gate/sluice/policies/reservation"
+	"github.com/sluice-gate/sluice/policies/state"
+	"github.com/sluice-gate/sluice/test/installed"
+	"github.com/sluice-gate/sluice/test/plane"
+)
+
+func TestHosts(t *testing.T) {
+	if os.Getenv(plane.AssetsVariable) == "" {
+		t.Skip(plane.ErrNoAssets)
+	}
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(60 * time.Second) // of conditions that hold within milliseconds, or when a reservation ends
+	RunSpecs(t, "One host, one namespace")
+}
+
+// life is long beside the time from a verdict to the stored object, and short enough to wait for.
+const life = 20 * time.Second
+
+var (
+	cluster  *plane.Plane
+	replicas []*installed.Manager
+	api      client.Client
+)
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	var err error
+	cluster, err = plane.Start(ctx, plane.Options{})
+	Expect(err).NotTo(HaveOccurred())
+	o := installed.Options{Manifests: "../../config/local", Profile: "baseline", ReservationLife: life, Log: GinkgoLogr}
+	first, err := installed.Start(ctx, cluster, o)
+	Expect(err).NotTo(HaveOccurred())
+	replicas = append(replicas, first)
+	second, err := installed.StartSecond(ctx, cluster, o)
+	Expect(err).NotTo(HaveOccurred())
+	replicas = append(replicas, second)
+	config := rest.CopyConfig(cluster.Config)
+	config.WarningHandler = rest.NoWarnings{}
+	api, err = client.New(config, client.Options{Scheme: scheme.Scheme})
+	Expect(err).NotTo(HaveOccurred())
+})
+
+var _ = AfterSuite(func() {
+	for _, each := range replicas {
+		Expect(each.Stop()).To(Succeed())
+	}
+	if cluster != nil {
+		Expect(cluster.Stop()).To(Succeed())
+	}
+})
+
+// namespace makes a namespace that the first or the second replica looks after.
+func namespace(ctx context.Context, name string, second bool) {
+	GinkgoHelper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if second {
+		object.Labels = map[string]string{installed.ReplicaLabel: ""}
+	}
+	Expect(api.Create(ctx, object)).To(Succeed())
+}
+
+func ingress(namespace, name string, hosts ...string) *networkingv1.Ingress {
+	object := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	object.Spec.IngressClassName = new("nginx")
+	object.Spec.TLS = []networkingv1.IngressTLS{{Hosts: hosts, SecretName: "web-tls"}}
+	for _, host := range hosts {
+		object.Spec.Rules = append(object.Spec.Rules, networkingv1.IngressRule{Host: host, IngressRuleValue: networkingv1.IngressRuleValue{
+			HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{{Path: "/", PathType: new(networkingv1.PathTypePrefix),
+				Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}}}}}}})
+	}
+	return object
+}
+
+// create tries again as clients do where the API server, or Sluice, is too busy to answer.
+func create(ctx context.Context, object *networkingv1.Ingress) error {
+	var err error
+	for range 20 {
+		fresh := object.DeepCopy()
+		if err = api.Create(ctx, fresh); err == nil || apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return err
+}
+
+// leases are the reservations and their versions.
+func leases(ctx context.Context) map[string]string {
+	GinkgoHelper()
+	var list coordinationv1.LeaseList
+	Expect(api.List(ctx, &list, client.InNamespace(installed.Namespace), client.HasLabels{"policy.sluice.dev/reservation"})).To(Succeed())
+	out := map[string]string{}
+	for _, lease := range list.Items {
+		out[lease.Annotations["policy.sluice.dev/domain"]] = lease.ResourceVersion
+	}
+	return out
+}
+
+var _ = Describe("a host that two namespaces ask for", func() {
+	It("goes to one of them, of 200 pairs at once on two replicas", func(ctx SpecContext) {
+		const pairs = 200
+		namespace(ctx, "left", false)
+		namespace(ctx, "right", true)
+		hosts := func(i int) (string, string) {
+			own := fmt.Sprintf("%d.example.com", i)
+			switch i % 4 {
+			case 0: // all in the Lease of one domain
+				return fmt.Sprintf("shop-%d.shared.example.com", i), fmt.Sprintf("shop-%d.shared.example.com", i)
+			case 1:
+				return "shop." + own, "shop." + own
+			case 2:
+				return "*." + own, "shop." + own
+			}
+			return "shop." + own, "*." + own
+		}
+		var group sync.WaitGroup
+		start := make(chan struct{})
+		errs := make([]error, 2*pairs)
+		for i := range 2 * pairs {
+			left, right := hosts(i / 2)
+			object := ingress("left", fmt.Sprintf("web-%d", i/2), left)
+			if i%2 == 1 {
+				object = ingress("right", fmt.Sprintf("web-%d", i/2), right)
+			}
+			group.Go(func() {
+				<-start
+				errs[i] = create(ctx, object)
+			})
+		}
+		close(start)
+		group.Wait()
+		stored := map[string]bool{}
+		var list networkingv1.IngressList
+		Expect(api.List(ctx, &list)).To(Succeed())
+		for _, object := range list.Items {
+			stored[object.Namespace+"/"+object.Name] = true
+		}
+		won := 0
+		for i := range pairs {
+			left, right := stored[fmt.Sprintf("left/web-%d", i)], stored[fmt.Sprintf("right/web-%d", i)]
+			Expect(left && right).To(BeFalse(), "pair %d has two winners", i)
+			if left || right {
+				won++
+			}
+			for _, err := range []error{errs[2*i], errs[2*i+1]} {
+				if err != nil {
+					Expect(err.Error()).To(ContainSubstring("ingress-host-unique: host "), "pair %d", i)
+				}
+			}
+		}
+		AddReportEntry("pairs with a winner", won)
+		Expect(won).To(BeNumerically(">=", pairs*8/10), "nearly every pair has a winner")
+	}, SpecTimeout(3*time.Minute))
+
+	It("is told who has it, by a replica that has not seen it stored", func(ctx SpecContext) {
+		namespace(ctx, "told-first", false)
+		namespace(ctx, "told-second", true)
+		Expect(api.Create(ctx, ingress("told-first", "web", "*.told.example.com"))).To(Succeed())
+		err := api.Create(ctx, ingress("told-second", "web", "shop.told.example.com"))
+		Expect(err).To(MatchError(ContainSubstring(`ingress-host-unique: host "shop.told.example.com" overlaps with "*.told.example.com" of the Ingress told-first/web`)))
+	})
+
+	It("is free again after some time if the Ingress was never stored", func(ctx SpecContext) {
+		namespace(ctx, "unlucky", false)
+		namespace(ctx, "patient", true)
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "unlucky", Name: "none"}}
+		quota.Spec.Hard = corev1.ResourceList{"count/ingresses.networking.k8s.io": resource.MustParse("0")}
+		Expect(api.Create(ctx, quota)).To(Succeed())
+		quota.Status = corev1.ResourceQuotaStatus{Hard: quota.Spec.Hard, Used: quota.Spec.Hard}
+		Expect(api.Status().Update(ctx, quota)).To(Succeed())
+		var refused time.Time
+		Eventually(func() error {
+			refused = time.Now()
+			return api.Create(ctx, ingress("unlucky", "web", "shop.unlucky.example.com"))
+		}).Should(MatchError(ContainSubstring("exceeded quota")))
+		wanted := ingress("patient", "web", "shop.unlucky.example.com")
+		Expect(api.Create(ctx, wanted.DeepCopy())).To(MatchError(ContainSubstring("ingress-host-unique")))
+		Eventually(func() error { return api.Create(ctx, wanted.DeepCopy()) }).WithPolling(time.Second).Should(Succeed())
+		Expect(time.Since(refused)).To(BeNumerically(">", life-2*time.Second))
+	}, SpecTimeout(2*time.Minute))
+
+	It("is free again at once where its Ingress is deleted", func(ctx SpecContext) {
+		namespace(ctx, "moves-out", false)
+		namespace(ctx, "moves-in", true)
+		old := ingress("moves-out", "web", "shop.moving.example.com")
+		Expect(api.Create(ctx, old)).To(Succeed())
+		Eventually(func() string { return message(api.Create(ctx, ingress("moves-in", "web", "shop.moving.example.com"))) }).
+			Should(And(ContainSubstring("ingress-host-unique"), Not(ContainSubstring("a moment ago"))), "the replica has seen it stored")
+		Expect(api.Delete(ctx, old)).To(Succeed())
+		Eventually(func() error { return api.Create(ctx, ingress("moves-in", "web", "shop.moving.example.com")) }).WithTimeout(life / 2).Should(Succeed())
+	})
+})
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+var _ = Describe("a reservation", func() {
+	It("is made by nothing but an admitted change of hosts or class", func(ctx SpecContext) {
+		namespace(ctx, "quiet", false)
+		before := leases(ctx)
+		same := func(what string) {
+			GinkgoHelper()
+			after := leases(ctx)
+			for domain, version := range after {
+				if strings.Contains(domain, "quiet") {
+					Expect(before).To(HaveKeyWithValue(domain, version), what)
+				}
+			}
+		}
+		web := ingress("quiet", "web", "shop.quiet.example.com")
+		Expect(api.Create(ctx, web.DeepCopy(), client.DryRunAll)).To(Succeed())
+		same("a dry run")
+		insecure := web.DeepCopy()
+		insecure.Spec.TLS = nil
+		Expect(api.Create(ctx, insecure)).To(MatchError(ContainSubstring("ingress-tls-required")))
+		same("a review that another rule denied")
+		Expect(api.Create(ctx, web)).To(Succeed())
+		before = leases(ctx)
+		Expect(before).To(HaveKey(".quiet.example.com"))
+		web.Labels = map[string]string{"team": "quiet"}
+		Expect(api.Update(ctx, web)).To(Succeed())
+		web.Spec.Rules[0].HTTP.Paths[0].Path = "/shop"
+		Expect(api.Update(ctx, web)).To(Succeed())
+		same("updates that leave hosts and class alone")
+		web.Spec.Rules[0].Host, web.Spec.TLS[0].Hosts[0] = "blog.quiet.example.com", "blog.quiet.example.com"
+		Expect(api.Update(ctx, web)).To(Succeed())
+		Expect(leases(ctx)[".quiet.example.com"]).NotTo(Equal(before[".quiet.example.com"]), "a new host")
+	})
+
+	It("is gone some time after it has expired", func(ctx SpecContext) {
+		Eventually(func() map[string]string { return leases(ctx) }).WithTimeout(2*life + time.Minute).WithPolling(time.Second).Should(BeEmpty())
+	}, SpecTimeout(3*time.Minute))
+
+	It("takes a few milliseconds", func(ctx SpecContext) {
+		claimer, err := reservation.New(reservation.Options{Client: api, Namespace: installed.Namespace, Hosts: known{state.NewIndex()}, Life: life})
+		Expect(err).NotTo(HaveOccurred())
+		const n = 100
+		start := time.Now()
+		for i := range n {
+			free, err := claimer.Claim(ctx, state.HostClaim{HostClaims: facts.HostClaims{Namespace: "bench", Name: fmt.Sprint(i), Class: "nginx",
+				Hosts: []facts.Host{{Host: fmt.Sprintf("shop.bench-%d.example.com", i), Via: facts.ViaRule}}}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(free).To(BeTrue())
+		}
+		AddReportEntry("time of one reservation", time.Since(start)/n)
+	})
+})
+
+// known is the state of a replica that judges nothing.
+type known struct{ *state.Index }
+
+func (k known) ClaimHosts(claim state.HostClaim, expires time.Time) ([]facts.HostConflict, func(), error) {
+	return k.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(k, class) })
+}
