@@ -2,7 +2,10 @@ package sluice.ingress.host_unique_test
 
 import data.sluice.ingress.host_unique
 
-ingress := {"metadata": {"namespace": "lab", "name": "shop"}, "spec": {"ingressClassName": "nginx"}}
+ingress := {
+	"metadata": {"namespace": "lab", "name": "shop"},
+	"spec": {"ingressClassName": "nginx", "rules": [{"host": "shop.example.com"}]},
+}
 
 conflict := {
 	"host": "shop.example.com",
@@ -27,10 +30,16 @@ denied(conflicts) := found if {
 		with sluice.ingress.conflicts as conflicts
 }
 
+# METADATA
+# title: a host that no Ingress of another namespace serves
+# custom: {example: admitted}
 test_free if denied([]) == set()
 
 test_asks_the_state if host_unique.deny == set() with input.request.object as ingress
 
+# METADATA
+# title: the Ingress portal of namespace crm serves the host already
+# custom: {example: refused}
 test_same_host if {
 	denied([conflict]) == {{
 		"msg": `host "shop.example.com" is served by the Ingress crm/portal`,
