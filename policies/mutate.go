@@ -16,7 +16,7 @@ import (
 )
 
 // Mutate collects the patches of all policies that match a CREATE, or an UPDATE that changes something
-// their rule judges. The patches are ordered by policy, have their parents created, don't contradict each
+// their rule judges or brings the object under the policy. The patches are ordered by policy, have their parents created, don't contradict each
 // other and change nothing when applied twice; a policy that breaks this, or fails, is a finding.
 func (g *Gate) Mutate(ctx context.Context, r Request) Decision {
 	if reason := g.exemption(r); reason != "" {
@@ -29,7 +29,7 @@ func (g *Gate) Mutate(ctx context.Context, r Request) Decision {
 	namespace := &namespaceLookup{source: g.namespaces}
 	candidates, findings := g.candidates(ctx, r, namespace, engine.Patch)
 	active := slices.DeleteFunc(candidates, func(i int) bool {
-		return r.Operation == engine.Update && g.policies[i].rule.Unchanged(r.Object, r.OldObject)
+		return g.policies[i].ratchets(r)
 	})
 	m, failed := g.patch(ctx, r, namespace, active)
 	d.Patches, findings = m.patches, append(findings, m.findings...)

@@ -44,11 +44,11 @@ metadata: {name: shop, namespace: NS}
 spec:
   ingressClassName: nginx
   rules:
-    - host: shop.example.com
+    - host: NS.example.com
       http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}]}
 `
 
-const securedIngress = plainIngress + "  tls: [{hosts: [shop.example.com], secretName: shop-tls}]\n"
+const securedIngress = plainIngress + "  tls: [{hosts: [NS.example.com], secretName: shop-tls}]\n"
 
 func in(ns, manifest string) string { return strings.ReplaceAll(manifest, "NS", ns) }
 
@@ -58,9 +58,9 @@ var _ = Describe("a review", func() {
 		got := apply(ctx, in("plain", plainIngress))
 		Expect(got.err).To(HaveOccurred())
 		Expect(got.complaint).To(Equal(`Error from server (Forbidden): error when creating "STDIN": admission webhook "validate.sluice.dev" denied the request: ` + `
-ingress-tls-required: host "shop.example.com" is served without a certificate
+ingress-tls-required: host "plain.example.com" is served without a certificate
     at  spec.rules[0].host
-    fix add to spec.tls: {hosts: [shop.example.com], secretName: shop-example-com-tls}
+    fix add to spec.tls: {hosts: [plain.example.com], secretName: plain-example-com-tls}
 `))
 		Expect(kubectl(ctx, "", "-n", "plain", "get", "ingress").complaint).To(ContainSubstring("No resources found"))
 	})
@@ -87,7 +87,7 @@ ingress-tls-required: host "shop.example.com" is served without a certificate
 
 	It("warns in one line where baseline warns", func(ctx SpecContext) {
 		namespace(ctx, "warned")
-		got := apply(ctx, strings.ReplaceAll(in("warned", securedIngress), "shop.example.com", `"*.example.com"`))
+		got := apply(ctx, strings.ReplaceAll(in("warned", securedIngress), "warned.example.com", `"*.warned.example.com"`))
 		Expect(got.err).NotTo(HaveOccurred())
 		Expect(strings.Split(strings.TrimSpace(got.complaint), "\n")).To(HaveExactElements(HavePrefix("Warning: ingress-wildcard-host: ")))
 	})
@@ -105,7 +105,7 @@ ingress-tls-required: host "shop.example.com" is served without a certificate
 	It("judges an UPDATE by what it leaves, and only warns where nothing judged changed", func(ctx SpecContext) {
 		namespace(ctx, "updated")
 		Expect(apply(ctx, in("updated", securedIngress)).err).NotTo(HaveOccurred())
-		got := apply(ctx, in("updated", strings.ReplaceAll(securedIngress, "hosts: [shop.example.com]", "hosts: [other.example.com]")))
+		got := apply(ctx, in("updated", strings.ReplaceAll(securedIngress, "hosts: [NS.example.com]", "hosts: [other.example.com]")))
 		Expect(got.err).To(HaveOccurred())
 		Expect(got.complaint).To(ContainSubstring("ingress-tls-required"))
 		Expect(kubectl(ctx, "", "-n", "updated", "label", "ingress", "shop", "team=web").err).NotTo(HaveOccurred())
