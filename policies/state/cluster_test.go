@@ -182,6 +182,56 @@ func refuse(err error, until chan struct{}) clienttesting.ReactionFunc {
 	}
 }
 
+// When the API server is lost, what was read stays, and can be told to be old.
+func TestTheAPIServerIsLost(t *testing.T) {
+	c, server, _ := testCluster(t, unstructuredIngress("shop", "web"))
+	var lost atomic.Bool
+	var events atomic.Pointer[watch.FakeWatcher]
+	server.PrependWatchReactor("ingresses", func(clienttesting.Action) (bool, watch.Interface, error) {
+		if lost.Load() {
+			return true, nil, errors.New("no route to host")
+		}
+		w := watch.NewFake()
+		events.Store(w)
+		return true, w, nil
+	})
+	until := make(chan struct{})
+	server.PrependReactor("list", "ingresses", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if lost.Load() {
+			return refuse(errors.New("no route to host"), until)(action)
+		}
+		return false, nil, nil
+	})
+	c.Watch(t.Context(), ingressKind)
+	eventually(t, "the watch", func() bool { return c.Synced() && events.Load() != nil })
+	claim := HostClaim{HostClaims: hostClaims("lab", "free.example.com")}
+	if _, release, err := c.ClaimHosts(claim, time.Now().Add(time.Hour)); err != nil || c.Problem(ingressKind) != nil {
+		t.Fatalf("%v, %v", err, c.Problem(ingressKind))
+	} else {
+		release()
+	}
+	lost.Store(true)
+	events.Load().Stop()
+	eventually(t, "the problem", func() bool { return c.Problem(ingressKind) != nil })
+	if got := names(t, c.Index, ingressKind, "shop"); got != "web" || !c.Synced() {
+		t.Errorf("lost what was read: %q", got)
+	}
+	if _, release, err := c.ClaimHosts(claim, time.Now().Add(time.Hour)); err != nil {
+		t.Errorf("lost a moment ago: %v", err)
+	} else {
+		release()
+	}
+	old := *c.watch(ingressKind).problem.Load()
+	old.Since = time.Now().Add(-2 * staleAfter)
+	c.watch(ingressKind).problem.Store(&old)
+	if _, _, err := c.ClaimHosts(claim, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "not known since") {
+		t.Errorf("lost long ago: %v", err)
+	}
+	close(until)
+	lost.Store(false)
+	eventually(t, "the end of the problem", func() bool { return c.Problem(ingressKind) == nil })
+}
+
 func TestObjectsThatCanNotBeRead(t *testing.T) {
 	c, _, _ := testCluster(t)
 	w := &watched{kind: ingressKind, cluster: c}

@@ -93,11 +93,19 @@ func (x *hostIndex) put(h *holder) {
 // settles tells whether what is stored decides what became of a change that was admitted: it shows it, or it
 // is newer.
 func (h *holder) settles(claimed *holder) bool {
-	if claimed.uid != "" && claimed.uid == h.uid && h.generation > claimed.generation {
+	switch {
+	case claimed.uid != "" && claimed.uid != h.uid:
+		return false // of an Ingress that was deleted, or is yet to be stored
+	case claimed.uid != "" && h.generation > claimed.generation:
 		return true
 	}
-	return h.class == claimed.class && !slices.ContainsFunc(claimed.claims, func(c *claim) bool {
-		return !slices.ContainsFunc(h.claims, func(o *claim) bool { return o.host == c.host })
+	return h.covers(claimed)
+}
+
+// covers tells whether h has every host of another holder, in the same class.
+func (h *holder) covers(o *holder) bool {
+	return h.class == o.class && !slices.ContainsFunc(o.claims, func(c *claim) bool {
+		return !slices.ContainsFunc(h.claims, func(mine *claim) bool { return mine.host == c.host })
 	})
 }
 

@@ -74,7 +74,7 @@ func newPending(c HostClaim, expires time.Time) *holder {
 // renew makes the same claim last longer, if it was made before. It needs the lock.
 func (x *hostIndex) renew(h *holder) bool {
 	for _, before := range x.pending[h.name] {
-		if len(before.claims) == len(h.claims) && before.settles(h) {
+		if len(before.claims) == len(h.claims) && before.covers(h) {
 			at := slices.Index(x.queue, before)
 			x.queue = slices.Delete(x.queue, at, at+1)
 			before.uid, before.generation = h.uid, h.generation

@@ -31,7 +31,9 @@ type WatchError struct {
 	Verb string
 	// Resource is unknown where the kind is not served.
 	Resource schema.GroupResource
-	Err      error
+	// Since is when it last worked, as far as is known.
+	Since time.Time
+	Err   error
 }
 
 // Error implements error.
@@ -95,12 +97,21 @@ func (w *watched) run(ctx context.Context) {
 			w.reflect(ctx, mapping.Resource, mapping.GroupVersionKind)
 			return
 		}
-		w.problem.Store(&WatchError{Kind: w.kind, Err: err})
+		w.fail(WatchError{Kind: w.kind, Err: err})
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause.Step()):
 		}
 	}
+}
+
+// fail notes a problem. One that lasts keeps its beginning.
+func (w *watched) fail(problem WatchError) {
+	problem.Since = time.Now()
+	if before := w.problem.Load(); before != nil {
+		problem.Since = before.Since
+	}
+	w.problem.Store(&problem)
 }
 
 // reflect lists and watches, again and again, with pauses after errors.
@@ -111,7 +122,7 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 		case err == nil:
 			w.problem.Store(nil)
 		case ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err):
-			w.problem.Store(&WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
+			w.fail(WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
 		}
 	}
 	expected := &unstructured.Unstructured{}
