@@ -83,7 +83,7 @@ func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	// First the state, so that no rule asks for what nobody watches.
 	c.Watch(snapshot.Gate.StateKinds()...)
 	c.Use(snapshot.Gate)
-	c.Metrics.observe(snapshot, time.Since(started))
+	c.Metrics.observe(snapshot, c.Snapshots.Load(), time.Since(started))
 	c.log(ctx, snapshot)
 	c.Snapshots.store(snapshot)
 	return ctrl.Result{}, nil

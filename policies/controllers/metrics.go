@@ -27,10 +27,17 @@ func NewMetrics(registerer prometheus.Registerer) (*Metrics, error) {
 	return m, errors.Join(registerer.Register(m.generation), registerer.Register(m.compiled), registerer.Register(m.duration))
 }
 
-func (m *Metrics) observe(snapshot *Snapshot, took time.Duration) {
+// observe shows a snapshot in place of the one before, which may be nil.
+func (m *Metrics) observe(snapshot, before *Snapshot, took time.Duration) {
 	m.duration.Observe(took.Seconds())
-	m.generation.Reset()
-	m.compiled.Reset()
+	if before != nil {
+		for name := range before.Policies {
+			if _, still := snapshot.Policies[name]; !still {
+				m.generation.DeleteLabelValues(name)
+				m.compiled.DeleteLabelValues(name)
+			}
+		}
+	}
 	for name, result := range snapshot.Policies {
 		active, compiled := int64(0), 0.0
 		if result.LastGood != nil {

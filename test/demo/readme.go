@@ -32,5 +32,31 @@ func runReadme(ctx context.Context, binary string) error {
 			wrong = append(wrong, fmt.Errorf("README.md says sluice %s: exit code %d:\n%s", line, code, output))
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(append(wrong, readmePolicies(ctx, binary, content))...)
+}
+
+// readmePolicies checks the policies and exceptions that README.md shows, by using them.
+func readmePolicies(ctx context.Context, binary string, content []byte) error {
+	shown := regexp.MustCompile("(?s)```yaml\n(apiVersion: policy\\.sluice\\.dev.*?)```").FindAllSubmatch(content, -1)
+	if len(shown) == 0 {
+		return errors.New("README.md shows no policy")
+	}
+	file, err := os.CreateTemp("", "sluice-readme-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	for _, match := range shown {
+		if _, err := fmt.Fprintf(file, "---\n%s", match[1]); err != nil {
+			return err
+		}
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	output, code, err := sluice(ctx, binary, "check", "--policies", file.Name(), samplePath("08-orders-db.yaml"))
+	if err == nil && code == 2 {
+		err = fmt.Errorf("the policies in README.md: %s", output)
+	}
+	return err
 }

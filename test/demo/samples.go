@@ -80,11 +80,26 @@ func show(ctx context.Context, out *screen, cluster *plane.Plane, binary string)
 	for name := range expected {
 		wrong = append(wrong, fmt.Errorf("%s: no such file", samplePath(name)))
 	}
-	wrong = append(wrong, check(ctx, out, binary, names), runReadme(ctx, binary))
+	wrong = append(wrong, showPolicies(ctx, out, cluster), check(ctx, out, binary, names), runReadme(ctx, binary))
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}
 	out.heading(fmt.Sprintf("%d answers, all as expected.", len(names)))
+	return nil
+}
+
+// showPolicies shows that every policy of the profile is ready.
+func showPolicies(ctx context.Context, out *screen, cluster *plane.Plane) error {
+	out.heading("The policies behind these answers are objects of the cluster.")
+	stdout, _, err := kubectl(ctx, out, cluster, "get", "gatepolicies")
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n")[1:] {
+		if fields := strings.Fields(line); len(fields) < 4 || fields[3] != "True" {
+			return fmt.Errorf("a policy is not ready: %s", line)
+		}
+	}
 	return nil
 }
 
