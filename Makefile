@@ -76,7 +76,7 @@ unit: tally ## tests that need no control plane
 .PHONY: race
 race: tally ## the parts that are concurrent, with the race detector; it needs a C compiler
 	if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler: the race detector is left out"; exit 0; fi; \
-	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/controllers)$$')
+	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/reservation|policies/controllers)$$')
 
 .PHONY: envtest
 envtest: build tally ## suites against a real control plane

@@ -55,6 +55,27 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 
+	gate, err := install(ctx, out, cluster, binary, dir)
+	if gate != nil {
+		defer func() { err = errors.Join(err, gate.stop()) }()
+	}
+	if err == nil {
+		err = show(ctx, out, cluster, binary)
+	}
+	if err != nil {
+		return errors.Join(err, gate.logEnd())
+	}
+	if keep {
+		out.goOn(cluster.Kubeconfig(), filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), gate.log)
+		<-ctx.Done()
+		return nil
+	}
+	out.heading("To go on by hand: `make demo KEEP=1` leaves all of this running and says which KUBECONFIG to use.")
+	return nil
+}
+
+// install brings up Sluice with the profile baseline. A process that started is returned even with an error.
+func install(ctx context.Context, out *screen, cluster *plane.Plane, binary, dir string) (gate *process, err error) {
 	var ca []byte
 	err = out.step("kubectl apply -k config/local", func() (err error) {
 		ca, err = installed.IssueCertificate(dir)
@@ -64,10 +85,8 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		return installed.Install(ctx, cluster, filepath.Join("config", "local"))
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-
-	var gate *process
 	err = out.step("sluice serve", func() (err error) {
 		gate, err = serve(ctx, cluster, binary, dir)
 		if err != nil {
@@ -78,15 +97,11 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		}
 		return installed.AwaitVetting(ctx, cluster)
 	})
-	if gate != nil {
-		defer func() { err = errors.Join(err, gate.stop()) }()
-	}
 	if err != nil {
-		return errors.Join(err, gate.logEnd())
+		return gate, err
 	}
-
 	profile := filepath.Join("config", "profiles", "baseline.yaml")
-	err = out.step("kubectl apply -f "+profile, func() error {
+	return gate, out.step("kubectl apply -f "+profile, func() error {
 		if _, _, err := cluster.Kubectl(ctx, "apply", "-f", profile); err != nil {
 			return err
 		}
@@ -95,17 +110,4 @@ func run(ctx context.Context, binary string, keep bool) (err error) {
 		}
 		return installed.AwaitVerdicts(ctx, cluster)
 	})
-	if err != nil {
-		return errors.Join(err, gate.logEnd())
-	}
-	if err := show(ctx, out, cluster, binary); err != nil {
-		return errors.Join(err, gate.logEnd())
-	}
-	if keep {
-		out.goOn(cluster.Kubeconfig(), filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), gate.log)
-		<-ctx.Done()
-		return nil
-	}
-	out.heading("To go on by hand: `make demo KEEP=1` leaves all of this running and says which KUBECONFIG to use.")
-	return nil
 }

@@ -35,7 +35,7 @@ var _ = Describe("an exception", func() {
 		namespace(ctx, "excused")
 		ingress := replace(plainIngress, "NS", "excused")
 		Expect(apply(ctx, ingress).complaint).To(ContainSubstring("ingress-tls-required"))
-		expires := time.Now().Add(8 * time.Second)
+		expires := time.Now().Add(15 * time.Second)
 		must(ctx, exception("soon-over", "excused", expires), "apply", "-f", "-")
 		Eventually(func() error { return apply(ctx, ingress, "--dry-run=server").err }).Should(Succeed())
 		Expect(condition(ctx, "gateexception/soon-over", "Ready")).To(HavePrefix("True Active excuses what it matches until "))
