@@ -36,17 +36,17 @@ func newScreen(file *os.File) *screen {
 func (s *screen) step(what string, do func() error) error {
 	started := time.Now()
 	if s.terminal {
-		fmt.Fprint(s.w, s.paint(dim, fmt.Sprintf("  %-36s …", what)))
+		fmt.Fprint(s.w, s.paint(dim, fmt.Sprintf("  %-46s …", what)))
 	}
 	err := do()
 	if s.terminal {
 		fmt.Fprint(s.w, "\r")
 	}
 	if err != nil {
-		fmt.Fprintln(s.w, s.paint(red, fmt.Sprintf("  %-36s failed", what)))
+		fmt.Fprintln(s.w, s.paint(red, fmt.Sprintf("  %-46s failed", what)))
 		return err
 	}
-	fmt.Fprintln(s.w, s.paint(dim, fmt.Sprintf("  %-36s %4.1f s", what, time.Since(started).Seconds())))
+	fmt.Fprintln(s.w, s.paint(dim, fmt.Sprintf("  %-46s %4.1f s", what, time.Since(started).Seconds())))
 	return nil
 }
 
