@@ -154,14 +154,28 @@ func compileFaults(errs ast.Errors) []error {
 	out := make([]error, 0, len(errs))
 	for _, e := range errs {
 		reason := e.Message
+		if name, is := strings.CutPrefix(reason, "undefined function "); is && ast.BuiltinMap[name] != nil {
+			reason += ": OPA has it, but rules may not call it; sluice capabilities prints what they may"
+		}
 		if e.Details != nil {
 			for _, line := range e.Details.Lines() {
-				if line = strings.TrimSpace(line); strings.HasPrefix(line, "have") || strings.HasPrefix(line, "want") {
-					reason += ", " + line
-				}
+				reason += foundOrFitting(strings.TrimSpace(line))
 			}
 		}
 		out = append(out, fault(e.Location, "%s", reason))
 	}
 	return out
+}
+
+// foundOrFitting is a line of details as it continues a reason; "" if it is about something else. A comparison that
+// can't hold has "left  : " and "right : " with the types of its sides.
+func foundOrFitting(line string) string {
+	label, text, _ := strings.Cut(line, ":")
+	switch label = strings.TrimSpace(label); {
+	case label == "left", label == "right":
+		return ", " + label + ":" + text
+	case strings.HasPrefix(label, "have"), strings.HasPrefix(label, "want"):
+		return ", " + line
+	}
+	return ""
 }

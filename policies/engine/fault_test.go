@@ -28,6 +28,21 @@ func TestFaultShowsItsLine(t *testing.T) {
 	}
 }
 
+// A comparison of types that never match names both; a function that only rules lack is told from one that nobody knows.
+func TestFaultSaysWhatItTakesToPutItRight(t *testing.T) {
+	const withheld = ": OPA has it, but rules may not call it; sluice capabilities prints what they may"
+	for body, want := range map[string]string{
+		`input.request.name == ["x"]`: "own.rego:9:22: match error, left: string, right: array<string>",
+		`http.send({})`:               "own.rego:9:22: undefined function http.send" + withheld,
+		`http.sent({})`:               "own.rego:9:22: undefined function http.sent",
+	} {
+		_, err := load(t, nil).Inline("own.rego", module("own", "deny contains \"x\" if "+body+"\n"))
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", body, err, want)
+		}
+	}
+}
+
 // What is missing at the end of a file is shown at the end of its last line.
 func TestFaultAtTheEnd(t *testing.T) {
 	for _, end := range []string{"", "\n", "\n\n", "\n  \n"} {

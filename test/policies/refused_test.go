@@ -46,7 +46,7 @@ var _ = DescribeTable("a policy that would have no effect or a wrong one is refu
 			`"publishNotReadyAddresses" "selector" "sessionAffinity" "sessionAffinityConfig" "trafficDistribution" "type"]`+"\n"+
 			"\tdeny contains \"refused by the test\" if input.request.object.spec.tpye == \"NodePort\"\n\t                                       ^"),
 	Entry("a function that reaches the network", rego("Service", `http.send({"url": "http://example.com"}).status_code == 200`),
-		gatepolicies+"\nmine.rego:10:40: undefined function http.send\n"+
+		gatepolicies+"\nmine.rego:10:40: undefined function http.send: OPA has it, but rules may not call it; sluice capabilities prints what they may\n"+
 			"\tdeny contains \"refused by the test\" if http.send({\"url\": \"http://example.com\"}).status_code == 200\n\t                                       ^"),
 	Entry("a misspelt verb", strings.Replace(rego("Service", "true"), "deny contains", "dney contains", 1),
 		gatepolicies+"\nmine.rego:10:1: dney is no verb; did you mean deny?\n\tdney contains \"refused by the test\" if true\n\t^"),
