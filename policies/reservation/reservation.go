@@ -77,6 +77,9 @@ func (c *Claimer) Claim(ctx context.Context, claim state.HostClaim) (bool, error
 	}
 	t := &taking{Claimer: c, claim: claim, expires: expires}
 	free, err := t.take(ctx)
+	if err == nil && free {
+		free, err = t.stillFree()
+	}
 	if err != nil || !free {
 		release()
 		t.giveBack(ctx)
@@ -181,6 +184,13 @@ func (t *taking) other(entries []entry) *entry {
 		}
 	}
 	return nil
+}
+
+// stillFree looks at the state again: a reservation counts as settled once the state shows what became of it, and
+// the state may have learned since the first look that its holder is stored.
+func (t *taking) stillFree() (bool, error) {
+	conflicts, _, err := t.hosts.ClaimHosts(t.claim, t.expires) // which was taken, and so is renewed
+	return err == nil && len(conflicts) == 0, err
 }
 
 // giveBackTime bounds how long a refused request waits for its reservations to be given back. What isn't

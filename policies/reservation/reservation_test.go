@@ -36,6 +36,7 @@ type server struct {
 	client.Client
 	writes  atomic.Int64
 	failing atomic.Bool
+	onGet   atomic.Pointer[func()] // happens while an object is read
 }
 
 func newServer() *server {
@@ -50,6 +51,9 @@ func newServer() *server {
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
 			if err := fail(); err != nil {
 				return err
+			}
+			if meanwhile := s.onGet.Load(); meanwhile != nil {
+				(*meanwhile)()
 			}
 			return c.Get(ctx, key, o, options...)
 		},
@@ -119,6 +123,18 @@ func (r replica) must(t *testing.T, want bool, claim state.HostClaim) {
 	}
 }
 
+// stored lets the replica see the Ingress a/web.
+func (r replica) stored(t *testing.T, uid string, generation int, host string) {
+	t.Helper()
+	object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+		"metadata": map[string]any{"namespace": "a", "name": "web", "uid": uid, "generation": generation},
+		"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": host}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.state.Put(object)
+}
+
 func TestAcrossReplicas(t *testing.T) {
 	for _, c := range []struct {
 		what, classA, a, classB, b string
@@ -181,28 +197,37 @@ func TestExpiry(t *testing.T) {
 
 // A host is free again as soon as this replica has seen what became of its holder.
 func TestSettledByTheState(t *testing.T) {
-	stored := func(r replica, generation int, host string) {
-		object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-			"metadata": map[string]any{"namespace": "a", "name": "web", "uid": "uid-a", "generation": generation},
-			"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": host}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.state.Put(object)
-	}
 	s := newServer()
 	first, second := newReplica(t, s), newReplica(t, s)
 	first.must(t, true, claimOf("a", "nginx", "shop.example.com"))
-	stored(second, 1, "shop.example.com")
+	second.stored(t, "uid-a", 1, "shop.example.com")
 	second.must(t, false, claimOf("b", "nginx", "shop.example.com"))
-	stored(second, 2, "moved.example.com")
+	second.stored(t, "uid-a", 2, "moved.example.com")
 	second.must(t, true, claimOf("b", "nginx", "shop.example.com"))
 
 	first.must(t, true, claimOf("a", "nginx", "other.example.com"))
 	third := newReplica(t, s)
-	stored(third, 1, "other.example.com")
+	third.stored(t, "uid-a", 1, "other.example.com")
 	third.state.Delete(schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}, "a", "web")
 	third.must(t, true, claimOf("b", "nginx", "other.example.com"))
+}
+
+// What this replica sees while it waits for the Lease may settle a reservation: because the Ingress is stored, and
+// not because its host is free.
+func TestTheHolderIsSeenWhileTheLeaseIsRead(t *testing.T) {
+	s := newServer()
+	first, second := newReplica(t, s), newReplica(t, s)
+	first.must(t, true, claimOf("a", "nginx", "shop.example.com"))
+	s.onGet.Store(new(func() {
+		second.stored(t, "uid-a", 1, "shop.example.com")
+		second.stored(t, "uid-a", 2, "shop.example.com") // with another path
+	}))
+	second.must(t, false, claimOf("b", "nginx", "shop.example.com"))
+	s.onGet.Store(nil)
+	first.must(t, true, claimOf("b", "nginx", "other.example.com")) // nothing is left that is in its way
+	if _, kept := s.leases(t)[".example.com"]; !kept {
+		t.Error("the reservation of the winner is gone")
+	}
 }
 
 func TestRefusedRequestsKeepNothing(t *testing.T) {
