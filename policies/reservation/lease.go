@@ -61,13 +61,21 @@ func (e *entry) overlaps(hosts []facts.Host) bool {
 	})
 }
 
-// merge adds an entry, in the place of one that the same Ingress has for the same hosts.
+// merge adds an entry, in the place of one that the same Ingress has for the same hosts. Two creates of one name have
+// different uids, and either may be stored: their entry has none, so that it lasts until it expires.
 func merge(entries []entry, e entry) ([]entry, *entry) {
 	for i, o := range entries {
-		if o.Namespace == e.Namespace && o.Name == e.Name && o.Class == e.Class && slices.Equal(o.Hosts, e.Hosts) {
-			entries[i] = e
-			return entries, &o
+		if o.Namespace != e.Namespace || o.Name != e.Name || o.Class != e.Class || !slices.Equal(o.Hosts, e.Hosts) {
+			continue
 		}
+		if e.Generation = max(e.Generation, o.Generation); e.UID != o.UID {
+			e.UID = ""
+		}
+		if o.Expires.After(e.Expires) {
+			e.Expires = o.Expires
+		}
+		entries[i] = e
+		return entries, &o
 	}
 	return append(entries, e), nil
 }

@@ -230,6 +230,29 @@ func TestTheHolderIsSeenWhileTheLeaseIsRead(t *testing.T) {
 	}
 }
 
+// Two creates of one name have two uids. What becomes of one says nothing of the other, which may still be stored.
+func TestOfTwoCreatesOfOneNameOneIsSettled(t *testing.T) {
+	for _, sameReplica := range []bool{true, false} {
+		s := newServer()
+		first, second, third := newReplica(t, s), newReplica(t, s), newReplica(t, s)
+		slow, quick := claimOf("a", "nginx", "shop.example.com"), claimOf("a", "nginx", "shop.example.com")
+		quick.UID = "uid-quick"
+		first.must(t, true, slow)
+		if !sameReplica {
+			first = second
+		}
+		first.must(t, true, quick)
+		for _, r := range []replica{first, third} {
+			r.stored(t, "uid-quick", 1, "shop.example.com")
+			r.state.Delete(schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}, "a", "web")
+			r.must(t, false, claimOf("b", "nginx", "shop.example.com"))
+		}
+		third = newReplica(t, s)
+		third.turn(DefaultLife + time.Second)
+		third.must(t, true, claimOf("b", "nginx", "shop.example.com"))
+	}
+}
+
 func TestRefusedRequestsKeepNothing(t *testing.T) {
 	s := newServer()
 	first, second := newReplica(t, s), newReplica(t, s)

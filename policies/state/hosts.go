@@ -93,13 +93,10 @@ func (x *hostIndex) put(h *holder) {
 // settles tells whether what is stored decides what became of a change that was admitted: it shows it, or it
 // is newer.
 func (h *holder) settles(claimed *holder) bool {
-	switch {
-	case claimed.uid != "" && claimed.uid != h.uid:
+	if claimed.uid == "" || claimed.uid != h.uid {
 		return false // of an Ingress that was deleted, or is yet to be stored
-	case claimed.uid != "" && h.generation > claimed.generation:
-		return true
 	}
-	return h.covers(claimed)
+	return h.generation > claimed.generation || h.covers(claimed)
 }
 
 // covers tells whether h has every host of another holder, in the same class.

@@ -14,7 +14,8 @@ import (
 // HostClaim is what an Ingress that is about to be admitted asks for.
 type HostClaim struct {
 	facts.HostClaims
-	// UID and Generation are those of the object in the request: what they say of it settles the claim.
+	// UID and Generation are those of the object in the request: what is seen of it settles the claim. Without
+	// UID nothing does, and the claim lasts until it expires.
 	UID        types.UID
 	Generation int64
 }
@@ -71,13 +72,16 @@ func newPending(c HostClaim, expires time.Time) *holder {
 	return h
 }
 
-// renew makes the same claim last longer, if it was made before. It needs the lock.
+// renew makes the same claim last longer, if it was made before. Two creates of one name have different uids, and
+// either may be stored: what is seen of one doesn't settle their claim. It needs the lock.
 func (x *hostIndex) renew(h *holder) bool {
 	for _, before := range x.pending[h.name] {
 		if len(before.claims) == len(h.claims) && before.covers(h) {
 			at := slices.Index(x.queue, before)
 			x.queue = slices.Delete(x.queue, at, at+1)
-			before.uid, before.generation = h.uid, h.generation
+			if before.generation = max(before.generation, h.generation); before.uid != h.uid {
+				before.uid = ""
+			}
 			if h.expires.After(before.expires) {
 				before.expires = h.expires
 			}
