@@ -180,11 +180,7 @@ func (w *watched) observe(x any) (*observed, error) {
 		}
 		o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName())}, raw: raw}
 		if w.kind == ingressKind {
-			document, err := engine.ParseJSON(raw)
-			if err != nil {
-				document = engine.Document{} // whose hosts are unknown
-			}
-			o.ingress = storedIngress(o.Namespace, o.Name, document)
+			o.ingress = storedIngress(o.Namespace, o.Name, readIngress(raw, object))
 		}
 		return o, nil
 	}
