@@ -130,16 +130,19 @@ func (c *Cluster) HostConflicts(of facts.HostClaims, controller func(class strin
 }
 
 // staleAfter is how long Ingresses may not be kept up to date before no host is given away any more. With the 60
-// seconds that a request has, it is less than a reservation lasts: what others were given is seen or reserved.
-const staleAfter = time.Minute
+// seconds that a request has, and the 45 after which a connection that is dead without a sign is given up
+// (golang.org/x/net/http2's pings), it is less than a reservation lasts: what others were given is seen or reserved.
+const staleAfter = 40 * time.Second
 
 // ClaimHosts is Index.ClaimHosts by what is known of the cluster. It is an error if that is too old.
 func (c *Cluster) ClaimHosts(claim HostClaim, expires time.Time) (conflicts []facts.HostConflict, release func(), err error) {
 	if err := c.check(ingressKind); err != nil {
 		return nil, nil, err
 	}
-	if problem, lasts := c.Problem(ingressKind).(*WatchError); lasts && time.Since(problem.Since) > staleAfter {
-		return nil, nil, fmt.Errorf("which hosts are taken is not known since %s: %w", problem.Since.UTC().Format(time.TimeOnly), problem)
+	if w := c.watch(ingressKind); w != nil {
+		if err := w.stale(staleAfter); err != nil {
+			return nil, nil, fmt.Errorf("which hosts are taken is %w", err)
+		}
 	}
 	return c.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(c, class) })
 }

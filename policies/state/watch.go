@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,7 @@ type WatchError struct {
 	Verb string
 	// Resource is unknown where the kind is not served.
 	Resource schema.GroupResource
-	// Since is when it last worked, as far as is known.
+	// Since is when what failed was first tried: from then on the kind is not kept up to date.
 	Since time.Time
 	Err   error
 }
@@ -61,6 +62,7 @@ type watched struct {
 	stop    context.CancelFunc
 	synced  atomic.Bool
 	problem atomic.Pointer[WatchError]
+	behind  atomic.Int64 // since when (Unix, ns) no watch is open and no list has come; 0 while one is
 
 	mu      sync.Mutex
 	dropped bool
@@ -105,14 +107,36 @@ func (w *watched) run(ctx context.Context) {
 	}
 }
 
+// try notes that the API server is asked, and tells since when it has been asked in vain. A client tries again for
+// minutes before it tells of an error.
+func (w *watched) try() time.Time {
+	w.behind.CompareAndSwap(0, time.Now().UnixNano())
+	return time.Unix(0, w.behind.Load())
+}
+
 // fail notes a problem. One that lasts keeps its beginning.
 func (w *watched) fail(problem WatchError) {
-	problem.Since = time.Now()
-	if before := w.problem.Load(); before != nil {
-		problem.Since = before.Since
-	}
+	problem.Since = w.try()
 	w.problem.Store(&problem)
 }
+
+// stale tells that the kind has not been kept up to date for some time, and why as far as is known.
+func (w *watched) stale(after time.Duration) error {
+	behind := w.behind.Load()
+	if since := time.Unix(0, behind); behind != 0 && time.Since(since) > after {
+		reason := errNoAnswer
+		if problem := w.problem.Load(); problem != nil {
+			reason = problem
+		}
+		return fmt.Errorf("not known since %s: %w", since.UTC().Format(time.TimeOnly), reason)
+	}
+	return nil
+}
+
+var errNoAnswer = errors.New("the API server does not answer")
+
+// noWatch is what client-go returns instead of an error where the connection broke or nobody answered in time.
+var noWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
 // reflect lists and watches, again and again, with pauses after errors.
 func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResource, kind schema.GroupVersionKind) {
@@ -121,6 +145,7 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 		switch {
 		case err == nil:
 			w.problem.Store(nil)
+			w.behind.Store(0)
 		case ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err):
 			w.fail(WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
 		}
@@ -130,6 +155,7 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 	log := logr.Discard()
 	source := &toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			w.try()
 			list, err := objects.List(ctx, options)
 			if note("list", err); err != nil {
 				return nil, err
@@ -137,8 +163,13 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 			return list, nil
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			w.try()
 			events, err := objects.Watch(ctx, options)
-			note("watch", err)
+			if err == nil && reflect.TypeOf(events) == noWatch {
+				note("watch", errNoAnswer)
+			} else {
+				note("watch", err)
+			}
 			return events, err
 		},
 	}
