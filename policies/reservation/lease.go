@@ -15,11 +15,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/sluice-gate/sluice/policies/facts"
-	"github.com/sluice-gate/sluice/policies/state"
 )
 
 // What a Lease of reservations looks like.
@@ -29,56 +25,11 @@ const (
 	labelValue        = "hosts"
 	domainAnnotation  = "policy.sluice.dev/domain" // for people
 	entriesAnnotation = "policy.sluice.dev/hosts"
-	// maxEntries bounds what a Lease holds, in bytes. An API server takes 256 KiB of annotations.
+	// maxEntries bounds what a Lease holds, in bytes, and maxShare what it holds for one namespace: the owners of a
+	// namespace must not keep all others from a domain. An API server takes 256 KiB of annotations.
 	maxEntries = 200 << 10
+	maxShare   = maxEntries / 4
 )
-
-// entry is one Ingress that was admitted.
-type entry struct {
-	ID         string               `json:"id"`
-	Namespace  string               `json:"namespace"`
-	Name       string               `json:"name,omitempty"`
-	UID        string               `json:"uid,omitempty"`
-	Generation int64                `json:"generation,omitempty"`
-	Class      string               `json:"class,omitempty"`
-	Hosts      []facts.HostIdentity `json:"hosts"`
-	Expires    time.Time            `json:"expires"`
-}
-
-func (e *entry) claim() state.HostClaim {
-	c := state.HostClaim{UID: types.UID(e.UID), Generation: e.Generation,
-		HostClaims: facts.HostClaims{Namespace: e.Namespace, Name: e.Name, Class: e.Class}}
-	for _, h := range e.Hosts {
-		c.Hosts = append(c.Hosts, facts.Host{Host: h.Host, Via: h.Via})
-	}
-	return c
-}
-
-func (e *entry) overlaps(hosts []facts.Host) bool {
-	return slices.ContainsFunc(e.Hosts, func(mine facts.HostIdentity) bool {
-		pattern := mine.Pattern()
-		return slices.ContainsFunc(hosts, func(host facts.Host) bool { return pattern.Overlaps(host.Pattern()) })
-	})
-}
-
-// merge adds an entry, in the place of one that the same Ingress has for the same hosts. Two creates of one name have
-// different uids, and either may be stored: their entry has none, so that it lasts until it expires.
-func merge(entries []entry, e entry) ([]entry, *entry) {
-	for i, o := range entries {
-		if o.Namespace != e.Namespace || o.Name != e.Name || o.Class != e.Class || !slices.Equal(o.Hosts, e.Hosts) {
-			continue
-		}
-		if e.Generation = max(e.Generation, o.Generation); e.UID != o.UID {
-			e.UID = ""
-		}
-		if o.Expires.After(e.Expires) {
-			e.Expires = o.Expires
-		}
-		entries[i] = e
-		return entries, &o
-	}
-	return append(entries, e), nil
-}
 
 // leases reads and writes entries by key.
 type leases struct {

@@ -126,7 +126,7 @@ func (t *taking) take(ctx context.Context) (bool, error) {
 				return nil, &heldError{*other}
 			}
 			entries, t.taken[len(t.taken)-1].before = merge(entries, e)
-			return entries, nil
+			return entries, checkShare(entries, e.Namespace, key)
 		})
 		if free, err := t.judge(err); err != nil || !free {
 			return free, err
@@ -172,7 +172,7 @@ func (e *heldError) Error() string {
 
 func (t *taking) entry(hosts []facts.HostIdentity) entry {
 	return entry{ID: rand.Text(), Namespace: t.claim.Namespace, Name: t.claim.Name, Class: t.claim.Class,
-		UID: string(t.claim.UID), Generation: t.claim.Generation, Hosts: hosts, Expires: t.expires.UTC().Truncate(time.Millisecond)}
+		UID: string(t.claim.UID), Generation: t.claim.Generation, Hosts: sortedHosts(hosts), Expires: t.expires.UTC().Truncate(time.Millisecond)}
 }
 
 // other is an entry that has a host of the claim; nil if there is none.

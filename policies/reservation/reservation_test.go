@@ -315,6 +315,33 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// One namespace can't fill a Lease that others need too.
+func TestOneNamespaceLeavesRoom(t *testing.T) {
+	r := newReplica(t, newServer())
+	var err error
+	for i := 0; i < 5000 && err == nil; i++ {
+		var hosts []string
+		for j := range 20 {
+			hosts = append(hosts, fmt.Sprintf("%s-%d-%d.example.org", strings.Repeat("a", 40), i, j))
+		}
+		claim := claimOf("greedy", "nginx", hosts...)
+		claim.Name = fmt.Sprint("web-", i)
+		_, err = r.Claim(t.Context(), claim)
+	}
+	if err == nil || !strings.Contains(err.Error(), "Ingresses of namespace greedy were admitted below .example.org within a few minutes, more than can be reserved: try again later") {
+		t.Errorf("many Ingresses of one namespace: %v", err)
+	}
+	r.must(t, true, claimOf("other", "nginx", "shop.example.org"))
+	var hosts []string
+	for i := range 5000 {
+		hosts = append(hosts, fmt.Sprintf("shop-%d.example.net", i))
+	}
+	if _, err := r.Claim(t.Context(), claimOf("large", "nginx", hosts...)); err == nil || !strings.Contains(err.Error(), "the Ingress takes 5000 hosts below .example.net at once, more than can be reserved: add them in several steps") {
+		t.Errorf("one Ingress: %v", err)
+	}
+	r.must(t, true, claimOf("large", "nginx", hosts[:1500]...))
+}
+
 func TestSweep(t *testing.T) {
 	s := newServer()
 	r := newReplica(t, s)
