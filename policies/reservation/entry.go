@@ -35,11 +35,8 @@ func (e *entry) claim() state.HostClaim {
 	return c
 }
 
-func (e *entry) overlaps(hosts []facts.Host) bool {
-	return slices.ContainsFunc(e.Hosts, func(mine facts.HostIdentity) bool {
-		pattern := mine.Pattern()
-		return slices.ContainsFunc(hosts, func(host facts.Host) bool { return pattern.Overlaps(host.Pattern()) })
-	})
+func (e *entry) overlaps(patterns []facts.HostPattern) bool {
+	return slices.ContainsFunc(e.Hosts, func(mine facts.HostIdentity) bool { return slices.ContainsFunc(patterns, mine.Pattern().Overlaps) })
 }
 
 // merge adds an entry, in the place of one that the same Ingress has for the same hosts. Two creates of one name have

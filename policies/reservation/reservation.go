@@ -2,9 +2,9 @@
 // state that one of them has can show the other. Whoever writes a host's Lease first has the host.
 //
 // A host is written into the Lease of its domain, the name without its first label: whatever overlaps there is
-// serialised by that one object. What reaches over many domains (a rule without host, a wildcard in server-alias)
-// is written into one Lease more. Each side writes first and then reads the other's, so that at least one of them
-// sees the other; both may lose, never win.
+// serialised by that one object. What reaches over many domains (a rule without host, a wildcard in server-alias, an
+// Ingress with hosts in very many) is written into one Lease more. Each side writes first and then reads the other's,
+// so that at least one of them sees the other; both may lose, never win.
 package reservation
 
 import (
@@ -64,7 +64,8 @@ func New(o Options) (*Claimer, error) {
 	return &Claimer{leases: newLeases(o.Client, o.Namespace), hosts: o.Hosts, life: o.Life, now: time.Now}, nil
 }
 
-// maxKeys bounds the Leases of one Ingress. Only hosts that it didn't have before count.
+// maxKeys bounds the Leases of one Ingress, and so how long its review waits for the API server. With hosts in more
+// domains it takes the Lease of what reaches over many. Only hosts that it didn't have before count.
 const maxKeys = 64
 
 // Claim takes the hosts of an Ingress that every rule admits, in this replica and then in all. It is false if
@@ -76,6 +77,9 @@ func (c *Claimer) Claim(ctx context.Context, claim state.HostClaim) (bool, error
 		return false, err
 	}
 	t := &taking{Claimer: c, claim: claim, expires: expires}
+	for _, host := range claim.Hosts {
+		t.patterns = append(t.patterns, host.Pattern())
+	}
 	free, err := t.take(ctx)
 	if err == nil && free {
 		free, err = t.stillFree()
@@ -90,9 +94,10 @@ func (c *Claimer) Claim(ctx context.Context, claim state.HostClaim) (bool, error
 // taking is one claim on its way.
 type taking struct {
 	*Claimer
-	claim   state.HostClaim
-	expires time.Time
-	taken   []taken
+	claim    state.HostClaim
+	patterns []facts.HostPattern // of its hosts
+	expires  time.Time
+	taken    []taken
 }
 
 // taken is an entry in a Lease.
@@ -107,17 +112,7 @@ type taken struct {
 const wideKey = "*"
 
 func (t *taking) take(ctx context.Context) (bool, error) {
-	byKey := map[string][]facts.HostIdentity{}
-	for _, host := range t.claim.Hosts {
-		key := wideKey
-		if domain, one := host.Pattern().Parent(); one {
-			key = domain
-		}
-		byKey[key] = append(byKey[key], host.Identity())
-	}
-	if len(byKey) > maxKeys {
-		return false, fmt.Errorf("the Ingress takes hosts of %d domains at once, more than %d: add them in several steps", len(byKey), maxKeys)
-	}
+	byKey := t.keys()
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
 		e := t.entry(byKey[key])
 		t.taken = append(t.taken, taken{key: key, entry: e}) // whatever becomes of the request, it is to be given back
@@ -133,6 +128,24 @@ func (t *taking) take(ctx context.Context) (bool, error) {
 		}
 	}
 	return t.crossCheck(ctx, len(byKey[wideKey]) > 0)
+}
+
+// keys are the hosts of the claim by the key of their Lease.
+func (t *taking) keys() map[string][]facts.HostIdentity {
+	all := make([]facts.HostIdentity, len(t.claim.Hosts))
+	byKey := map[string][]facts.HostIdentity{}
+	for i, host := range t.claim.Hosts {
+		all[i] = host.Identity()
+		key := wideKey
+		if domain, one := t.patterns[i].Parent(); one {
+			key = domain
+		}
+		byKey[key] = append(byKey[key], all[i])
+	}
+	if len(byKey) > maxKeys {
+		return map[string][]facts.HostIdentity{wideKey: all}
+	}
+	return byKey
 }
 
 // crossCheck reads what the Leases that were written don't serialise: names look at the patterns that reach
@@ -179,7 +192,7 @@ func (t *taking) entry(hosts []facts.HostIdentity) entry {
 func (t *taking) other(entries []entry) *entry {
 	for i := range entries {
 		e := &entries[i]
-		if e.Namespace != t.claim.Namespace && facts.SharesClass(e.Class, t.claim.Class) && e.overlaps(t.claim.Hosts) && !t.hosts.HostsSettled(e.claim()) {
+		if e.Namespace != t.claim.Namespace && facts.SharesClass(e.Class, t.claim.Class) && !t.hosts.HostsSettled(e.claim()) && e.overlaps(t.patterns) {
 			return e
 		}
 	}
