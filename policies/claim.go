@@ -53,7 +53,7 @@ func (g *Gate) claim(ctx context.Context, r Request, namespace *namespaceLookup,
 	if findings := g.evaluate(ctx, r, namespace, asking, engine.Deny); len(findings) > 0 {
 		return findings
 	}
-	return failed(errors.New("another request came first: try again"))
+	return failed(errors.New("a host is taken by an Ingress that the rule does not refuse: a rule that calls sluice.ingress.conflicts has to deny all of them"))
 }
 
 // claims tells whether the policy would refuse the request for a host that is taken.

@@ -125,7 +125,7 @@ func TestAnotherRequestCameFirst(t *testing.T) {
 	}
 	vague := &claims{before: func(state.HostClaim) (bool, error) { return false, nil }}
 	d = hostGate(t, state.NewFiles(), vague, nil).Review(t.Context(), create(t, ingressOf("shop", "nginx", "", "a.example.com")))
-	if got := findingsOf(d); got != "ingress-host-unique deny true: could not judge: another request came first: try again at " || d.Allowed() {
+	if got := findingsOf(d); got != "ingress-host-unique deny true: could not judge: a host is taken by an Ingress that the rule does not refuse: a rule that calls sluice.ingress.conflicts has to deny all of them at " || d.Allowed() {
 		t.Errorf("the state doesn't show who: %s", got)
 	}
 }
