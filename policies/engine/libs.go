@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -99,8 +100,10 @@ func (l *Library) checkLibs() error {
 	}
 	var faults []error
 	compiler := newCompiler(func(c *ast.Compiler) {
-		for _, module := range c.Modules {
+		for _, file := range slices.Sorted(maps.Keys(c.Modules)) {
+			module := c.Modules[file]
 			faults = append(faults, libRefs(module)...)
+			faults = append(faults, unnamed(module, c.Modules)...)
 		}
 	})
 	compiler.Compile(modules)

@@ -30,12 +30,14 @@ var (
 func (r *Rule) references(modules map[string]*ast.Module) (references, []error) {
 	var found references
 	var errs []error
-	for file, module := range modules {
+	for _, file := range slices.Sorted(maps.Keys(modules)) {
+		module := modules[file]
 		if file == ruleFile {
 			errs = append(errs, r.checkRefs(module)...)
 		} else {
 			errs = append(errs, libRefs(module)...)
 		}
+		errs = append(errs, unnamed(module, modules)...)
 	}
 	errs = append(errs, r.unjudged(modules[ruleFile])...)
 	errs = append(errs, mocks(modules[ruleFile])...)

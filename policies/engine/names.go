@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// unnamed are the references of a module into the shared libs, or into its own package, that name nothing there: OPA
+// takes a misspelt name for undefined, with which a condition never holds and the rule says nothing. all are the modules
+// that are compiled together, and names in them are resolved. A reference to a package or to what holds it, one to a part
+// of what a rule stands for, and one that is known only from some key on are left to the evaluation.
+func unnamed(module *ast.Module, all map[string]*ast.Module) []error {
+	var errs []error
+	own := module.Package.Path
+	ast.WalkRefs(module, func(ref ast.Ref) bool {
+		if !ref.HasPrefix(libRef) && !ref.HasPrefix(own) {
+			return false
+		}
+		if wanted := constantKeys(ref); !names(wanted, all) {
+			errs = append(errs, fault(ref[0].Location, "%s names nothing, so that it is undefined for ever%s", keysText(wanted), nearestName(wanted, all)))
+		}
+		return false
+	})
+	return errs
+}
+
+// names tells whether keys below data lead to a rule, into what it stands for, or to what holds one.
+func names(wanted []string, all map[string]*ast.Module) bool {
+	for _, module := range all {
+		pkg := constantKeys(module.Package.Path)
+		if startsWith(pkg, wanted) {
+			return true
+		}
+		for _, rule := range module.Rules {
+			path := append(slices.Clip(pkg), ruleKeys(rule)...)
+			if startsWith(path, wanted) || startsWith(wanted, path) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nearestName suggests what a name that leads nowhere could mean: another in its package, or one of a package.
+func nearestName(wanted []string, all map[string]*ast.Module) string {
+	best, distance, there := "", 4, map[string]bool{}
+	consider := func(candidate string, prefix []string) {
+		there[candidate] = true
+		if d := levenshtein.ComputeDistance(candidate, wanted[len(prefix)]); d < distance || d == distance && candidate < best {
+			best, distance = candidate, d
+		}
+	}
+	prefix := wanted
+	for len(prefix) > 0 && !names(prefix, all) {
+		prefix = prefix[:len(prefix)-1]
+	}
+	for _, module := range all {
+		for _, rule := range module.Rules {
+			if path := append(constantKeys(module.Package.Path), ruleKeys(rule)...); startsWith(path, prefix) && len(path) > len(prefix) {
+				consider(path[len(prefix)], prefix)
+			}
+		}
+	}
+	switch {
+	case best != "":
+		return "; did you mean " + keysText(append(slices.Clip(prefix), best)) + "?"
+	case len(there) > 0:
+		return ": " + keysText(prefix) + " has " + strings.Join(slices.Sorted(maps.Keys(there)), ", ")
+	}
+	return ""
+}
+
+// constantKeys are the keys that a reference below data begins with, as far as they are written out.
+func constantKeys(ref ast.Ref) []string {
+	var keys []string
+	for _, term := range ref[1:] {
+		key, ok := term.Value.(ast.String)
+		if !ok {
+			break
+		}
+		keys = append(keys, string(key))
+	}
+	return keys
+}
+
+// ruleKeys are the constant keys below the package that a rule's head begins with.
+func ruleKeys(rule *ast.Rule) []string {
+	ref := rule.Head.Ref()
+	return append([]string{strings.Trim(ref[0].String(), `"`)}, constantKeys(ref)...)
+}
+
+func startsWith(keys, prefix []string) bool {
+	return len(keys) >= len(prefix) && slices.Equal(keys[:len(prefix)], prefix)
+}
+
+func keysText(keys []string) string {
+	ref := ast.DefaultRootRef
+	for _, key := range keys {
+		ref = ref.Append(ast.StringTerm(key))
+	}
+	return ref.String()
+}
