@@ -19,14 +19,20 @@ type Input struct {
 	State     State    // what exists beside the request; nil answers every question with an error
 }
 
-func (in Input) term() *ast.Term {
+// errNoRequest is the error of every policy that is asked about the zero Input.
+var errNoRequest = errors.New("there is no request to judge")
+
+func (in Input) term() (*ast.Term, error) {
+	if in.Request.value == nil {
+		return nil, errNoRequest
+	}
 	namespace := in.Namespace.value
 	if namespace == nil {
 		namespace = ast.InternedNullValue
 	}
 	return ast.NewTerm(ast.NewObject(
 		[2]*ast.Term{keyTerm("request"), ast.NewTerm(in.Request.value)},
-		[2]*ast.Term{keyTerm("namespace"), ast.NewTerm(namespace)}))
+		[2]*ast.Term{keyTerm("namespace"), ast.NewTerm(namespace)})), nil
 }
 
 // Outcome is what one policy said of a request. With Err set the policy could not be evaluated and said
@@ -43,12 +49,16 @@ type Outcome struct {
 // Evaluate asks the active policies (indexes into Policies) for the given verbs. Outcomes come in the
 // order of active. The common path is one query for all of a unit, and most programs are one unit; when that fails or
 // runs over its budget, each of the unit's policies is asked alone, so that an error is blamed on its policy and the
-// others keep their results. The budget is for one query: at most two for each policy.
+// others keep their results. The budget is for one query: at most two for each policy. Without a request every policy
+// fails.
 func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ...Verb) []Outcome {
 	if len(active) == 0 {
 		return nil
 	}
-	input := in.term()
+	input, err := in.term()
+	if err != nil {
+		return unevaluated(active, err)
+	}
 	ctx = withState(ctx, in.State)
 	var buffer [unitSize]int
 	first, together := p.seats[active[0]].unit, buffer[:0]
@@ -65,6 +75,15 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 		return outcomes
 	}
 	return p.evaluateUnits(ctx, input, active, asked)
+}
+
+// unevaluated is what policies say that can't be evaluated for one reason.
+func unevaluated(active []int, reason error) []Outcome {
+	outcomes := make([]Outcome, len(active))
+	for i, policy := range active {
+		outcomes[i] = Outcome{Policy: policy, Err: reason}
+	}
+	return outcomes
 }
 
 // evaluateUnits asks policies of several units.

@@ -82,9 +82,14 @@ const explainFactor = 10
 func (p *Program) Explain(ctx context.Context, in Input, policy int, asked ...Verb) []Explanation {
 	var out []Explanation
 	ctx = withState(ctx, in.State)
+	input, err := in.term()
 	for _, verb := range asked {
-		if p.policies[policy].Rule.States(verb) {
-			out = append(out, p.explain(ctx, in.term(), policy, verb))
+		switch {
+		case !p.policies[policy].Rule.States(verb):
+		case err != nil:
+			out = append(out, Explanation{Verb: verb, Err: err})
+		default:
+			out = append(out, p.explain(ctx, input, policy, verb))
 		}
 	}
 	return out
