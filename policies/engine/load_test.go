@@ -45,6 +45,8 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"unjudged label":     {module("bad", "deny contains \"x\" if not input.request.object.metadata.labels.team\n"), "input.request.object.metadata.labels.team: an update that changes only this would not be judged"},
 		"any annotation":     {module("bad", "deny contains \"x\" if {\n\tsome name, _ in input.request.object.metadata.annotations\n\tendswith(name, \"-snippet\")\n}\n"), "name what the rule reads under custom.judges"},
 		"whole object":       {module("bad", "deny contains \"x\" if f(input.request.object)\n\nf(o) if o.metadata.labels\n"), "name what the rule reads under custom.judges"},
+		"looked-up label":    {module("bad", "deny contains \"x\" if object.get(input.request.object, [\"metadata\", \"labels\", \"team\"], \"\") == \"\"\n"), "input.request.object.metadata.labels.team: an update that changes only this"},
+		"looked up by name":  {module("bad", "deny contains \"x\" if object.get(input.request.object, [\"metadata\", input.request.name], \"\") == \"\"\n"), "input.request.object.metadata: an update that changes only this"},
 		"mocked function":    {module("bad", "deny contains \"x\" if f(1) == 2 with f as g\n\nf(x) := x\n\ng(x) := x + 1\n"), "replacing functions and data is for tests"},
 		"mocked parameters":  {module("bad", "deny contains \"x\" if a with input.parameters as {}\n\na if input.request.object.spec\n"), "a rule may replace parts of input.request only"},
 		"unnamed state":      {module("bad", "deny contains \"x\" if count(sluice.state.list(\"Service\", \"a\")) > 1\n"), "sluice.state.list: name Service under custom.state"},
@@ -172,9 +174,20 @@ func TestFactsAskState(t *testing.T) {
 	}
 }
 
+// What is looked up with a default counts as what it is, not as the whole object.
+func TestLookedUpFields(t *testing.T) {
+	for _, get := range []string{`input.request.object, ["spec", "ingressClassName"]`, `input.request.object, "spec"`,
+		`input.request.object.spec, "ingressClassName"`, `input.request.object, ["spec", input.request.name]`,
+		`input.request.object.metadata.annotations, "short"`} {
+		load(t, map[string]string{"r": module("r", "deny contains \"x\" if object.get("+get+", \"none\") == \"none\"\n")})
+	}
+}
+
 func TestRatchetPaths(t *testing.T) {
 	byDefault := module("r", "deny contains \"x\" if input.request.object.metadata.annotations[\"example.com/redirect\"] == \"off\"\n")
 	byFact := module("r", "deny contains \"x\" if count(sluice.ingress.hosts(input.request.object)) > 3\n")
+	short := strings.Replace(byDefault, "example.com/redirect", "redirect", 1)
+	looked := module("r", "deny contains \"x\" if object.get(input.request.object, [\"metadata\", \"annotations\", \"redirect\"], \"on\") == \"off\"\n")
 	named := strings.Replace(byDefault, "#   kinds", "#   judges: ['metadata.labels', 'metadata.annotations[\"example.com/other\"]']\n#   kinds", 1)
 	cases := []struct {
 		source, object, old string
@@ -184,6 +197,10 @@ func TestRatchetPaths(t *testing.T) {
 		{byDefault, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, false},
 		{byDefault, `{"metadata":{"annotations":{"example.com/redirect":"off"}}}`, `{}`, false},
 		{byDefault, `{"metadata":{"annotations":{"example.com/another":"off"}}}`, `{}`, true},
+		{short, `{"metadata":{"annotations":{"redirect":"off"}}}`, `{}`, false},
+		{short, `{"metadata":{"annotations":{"reject":"off"}}}`, `{}`, true},
+		{looked, `{"metadata":{"annotations":{"redirect":"off"}}}`, `{}`, false},
+		{looked, `{"metadata":{"annotations":{"reject":"off"}}}`, `{}`, true},
 		{byFact, `{"metadata":{"annotations":{"kubernetes.io/ingress.class":"nginx"}}}`, `{}`, false},
 		{byFact, `{"metadata":{"annotations":{"nginx.ingress.kubernetes.io/server-alias":"a"}}}`, `{}`, false},
 		{named, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, true},

@@ -91,8 +91,8 @@ func checkInput(ref ast.Ref) error {
 	return fault(ref[0].Location, "%s: read input.request, input.namespace or input.parameters by name", ref)
 }
 
-// annotationNames are the string literals that can be names of annotations, and the annotations that the
-// called facts read.
+// annotationNames are the string literals that can be names of annotations, the annotations that are read by
+// name, and those that the called facts read.
 func annotationNames(module *ast.Module) []string {
 	var names []string
 	ast.WalkTerms(module, func(term *ast.Term) bool {
@@ -100,6 +100,11 @@ func annotationNames(module *ast.Module) []string {
 			names = append(names, string(s))
 		}
 		return false
+	})
+	walkFields(module, func(field ast.Ref, _ *ast.Location) {
+		if name := refKey(field, 5); name != "" && refKey(field, 3) == "metadata" && refKey(field, 4) == "annotations" {
+			names = append(names, name)
+		}
 	})
 	walkCalls(module, func(operator string, _ []*ast.Term, _ *ast.Location) {
 		for _, f := range factFunctions() {
@@ -156,20 +161,12 @@ func (r *Rule) unjudged(module *ast.Module) []error {
 	if r.Judges != nil || !slices.Contains(r.Operations, Update) || !r.States(Deny) && !r.States(Patch) {
 		return nil
 	}
-	facts := map[*ast.Term]bool{} // operands of facts, which say themselves what they read
-	walkCalls(module, func(operator string, args []*ast.Term, _ *ast.Location) {
-		for _, arg := range args {
-			facts[arg] = strings.HasPrefix(operator, "sluice.")
-		}
-	})
 	var errs []error
-	ast.WalkTerms(module, func(term *ast.Term) bool {
-		ref, ok := term.Value.(ast.Ref)
-		if ok && !facts[term] && readsBeyondDefault(ref) {
-			errs = append(errs, fault(term.Location, "%s: an update that changes only this would not be judged: "+
-				"name what the rule reads under custom.judges in METADATA, such as [spec, metadata.labels]", ref))
+	walkFields(module, func(field ast.Ref, at *ast.Location) {
+		if readsBeyondDefault(field) {
+			errs = append(errs, fault(at, "%s: an update that changes only this would not be judged: "+
+				"name what the rule reads under custom.judges in METADATA, such as [spec, metadata.labels]", field))
 		}
-		return false
 	})
 	return errs
 }
