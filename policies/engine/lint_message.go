@@ -34,8 +34,11 @@ func composed(expr *ast.Expr) (ast.Var, string) {
 	}
 	found := ""
 	ast.WalkTerms(expr.Operand(1), func(term *ast.Term) bool {
-		if call, ok := term.Value.(ast.Call); ok {
-			if operator := call[0].String(); slices.Contains([]string{"sprintf", "concat", "json.marshal"}, operator) {
+		switch v := term.Value.(type) {
+		case *ast.TemplateString:
+			found = "a template string"
+		case ast.Call:
+			if operator := v[0].String(); slices.Contains([]string{"sprintf", "concat", "json.marshal"}, operator) {
 				found = operator
 			}
 		}
@@ -44,9 +47,11 @@ func composed(expr *ast.Expr) (ast.Var, string) {
 	return variable, found
 }
 
-// laterCondition is the first expression that can fail and doesn't depend on the variable.
+// laterCondition is the first expression that can fail and doesn't depend on the variable. There is none if some other
+// does: then the text is part of a condition, and may well stand before an iteration.
 func laterCondition(rest ast.Body, variable ast.Var) *ast.Expr {
 	depends := map[ast.Var]bool{variable: true}
+	var first *ast.Expr
 	for _, expr := range rest {
 		used := false
 		ast.WalkVars(expr, func(v ast.Var) bool {
@@ -57,11 +62,12 @@ func laterCondition(rest ast.Body, variable ast.Var) *ast.Expr {
 		case used && expr.IsAssignment():
 			ast.WalkVars(expr.Operand(0), func(v ast.Var) bool { depends[v] = true; return false })
 		case used:
-		case isCondition(expr):
-			return expr
+			return nil
+		case first == nil && isCondition(expr):
+			first = expr
 		}
 	}
-	return nil
+	return first
 }
 
 // isCondition tells whether an expression decides something: an assignment may be undefined, but is seldom meant to be.

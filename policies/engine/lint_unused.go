@@ -25,6 +25,7 @@ func (l *linter) unused(module *ast.Module) {
 	if len(queue) == 0 {
 		return
 	}
+	reads := mentioned(module)
 	reached := map[string]bool{}
 	for len(queue) > 0 {
 		name := queue[0]
@@ -33,8 +34,11 @@ func (l *linter) unused(module *ast.Module) {
 			continue
 		}
 		reached[name] = true
-		for _, rule := range byName[name] {
-			queue = append(queue, mentioned(module, rule)...)
+		for _, other := range reads[name] {
+			if other == wholePackage {
+				return
+			}
+			queue = append(queue, other)
 		}
 	}
 	for _, name := range names {
@@ -56,22 +60,34 @@ func statedNames(byName map[string][]*ast.Rule) []string {
 	return out
 }
 
-// mentioned are the names in a rule that may be those of other rules.
-func mentioned(module *ast.Module, rule *ast.Rule) []string {
-	var names []string
+// wholePackage stands for all rules of a package.
+const wholePackage = ""
+
+// mentioned are the rules that each rule of a module reads, by name, or wholePackage. A local of a rule's name is
+// another thing.
+func mentioned(module *ast.Module) map[string][]string {
+	var resolved *ast.Module
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).
+		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceMentioned", MetricName: "sluice_mentioned",
+			Stage: func(c *ast.Compiler) *ast.Error { resolved = c.Modules["rule"].Copy(); return nil }})
+	compiler.Compile(map[string]*ast.Module{"rule": module.Copy()}) // what is wrong with it has been said
 	own := module.Package.Path
-	ast.WalkTerms(rule, func(term *ast.Term) bool {
-		switch v := term.Value.(type) {
-		case ast.Var:
-			names = append(names, string(v))
-		case ast.Ref:
-			names = append(names, v[0].String())
-			if v.HasPrefix(own) {
-				names = append(names, refKey(v, len(own)))
-			}
+	names := map[string][]string{}
+	if resolved == nil { // names can't be told apart
+		for _, verb := range verbs() {
+			names[string(verb)] = []string{wholePackage}
 		}
-		return false
-	})
+		return names
+	}
+	for _, rule := range resolved.Rules {
+		name := rule.Head.Ref()[0].String()
+		ast.WalkRefs(rule, func(ref ast.Ref) bool {
+			if ref.HasPrefix(own) || own.HasPrefix(ref.GroundPrefix()) {
+				names[name] = append(names[name], refKey(ref, len(own)))
+			}
+			return false
+		})
+	}
 	return names
 }
 
