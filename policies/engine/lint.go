@@ -146,6 +146,7 @@ func (l *linter) load() {
 	if len(l.files) < len(l.sources) {
 		return // what is missing would be an error in whatever uses it
 	}
+	l.addFaults(LintCompile, l.library.checkLibs())
 	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).SetErrorLimit(0)
 	compiler.Compile(l.all)
 	for _, err := range compiler.Errors {

@@ -142,7 +142,9 @@ func TestLintOfTestsAndLibs(t *testing.T) {
 		files map[string]string
 		want  []string
 	}{
-		"lib":                  {map[string]string{"lib/words.rego": lib, "lib/words_test.rego": libTest}, nil},
+		"lib": {map[string]string{"lib/words.rego": lib, "lib/words_test.rego": libTest}, nil},
+		"lib that reads what it must not": {map[string]string{"lib/words.rego": lib + "\nx := input.request.name\n\ny := data.sluice.lib.acme.nothing\n\nz := startswith(1, 2)\n", "lib/words_test.rego": libTest},
+			[]string{"lib/words.rego:5:6 lint/compile", "lib/words.rego:7:6 lint/compile", "lib/words.rego:9:6 lint/compile"}},
 		"lib without test":     {map[string]string{"lib/words.rego": lib}, []string{"lib/words.rego:1:1 lint/untested"}},
 		"rule without test":    {map[string]string{"bad.rego": rule}, []string{"bad.rego:7:1 lint/untested"}},
 		"test of another rule": {map[string]string{"bad.rego": rule, "words.rego": lib, "bad_test.rego": libTest}, []string{"bad.rego:7:1 lint/untested"}},
