@@ -12,20 +12,41 @@ import (
 // unnamed are the references of a module into the shared libs, or into its own package, that name nothing there: OPA
 // takes a misspelt name for undefined, with which a condition never holds and the rule says nothing. all are the modules
 // that are compiled together, and names in them are resolved. A reference to a package or to what holds it, one to a part
-// of what a rule stands for, and one that is known only from some key on are left to the evaluation.
+// of what a rule stands for, and one that is known only from some key on are left to the evaluation; a call is OPA's to tell.
 func unnamed(module *ast.Module, all map[string]*ast.Module) []error {
 	var errs []error
-	own := module.Package.Path
-	ast.WalkRefs(module, func(ref ast.Ref) bool {
-		if !ref.HasPrefix(libRef) && !ref.HasPrefix(own) {
+	own, called := module.Package.Path, operators(module)
+	for _, rule := range module.Rules {
+		ast.WalkTerms(rule, func(term *ast.Term) bool {
+			ref, ok := term.Value.(ast.Ref)
+			if !ok || called[term] || !ref.HasPrefix(libRef) && !ref.HasPrefix(own) {
+				return false
+			}
+			if wanted := constantKeys(ref); !names(wanted, all) {
+				errs = append(errs, fault(ref[0].Location, "%s names nothing, so that it is undefined for ever%s", keysText(wanted), nearestName(wanted, all)))
+			}
 			return false
-		}
-		if wanted := constantKeys(ref); !names(wanted, all) {
-			errs = append(errs, fault(ref[0].Location, "%s names nothing, so that it is undefined for ever%s", keysText(wanted), nearestName(wanted, all)))
+		})
+	}
+	return errs
+}
+
+// operators are the terms of a module that are called: OPA says which of them are no functions.
+func operators(module *ast.Module) map[*ast.Term]bool {
+	called := map[*ast.Term]bool{}
+	visitor := ast.NewGenericVisitor(func(x any) bool {
+		switch x := x.(type) {
+		case *ast.Expr:
+			if terms, ok := x.Terms.([]*ast.Term); ok && len(terms) > 0 {
+				called[terms[0]] = true
+			}
+		case ast.Call:
+			called[x[0]] = true
 		}
 		return false
 	})
-	return errs
+	visitor.Walk(module)
+	return called
 }
 
 // names tells whether keys below data lead to a rule, into what it stands for, or to what holds one.
@@ -55,7 +76,7 @@ func nearestName(wanted []string, all map[string]*ast.Module) string {
 		}
 	}
 	prefix := wanted
-	for len(prefix) > 0 && !names(prefix, all) {
+	for len(prefix) > len(libRef)-1 && !names(prefix, all) {
 		prefix = prefix[:len(prefix)-1]
 	}
 	for _, module := range all {

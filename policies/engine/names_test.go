@@ -46,6 +46,10 @@ default fallback := {"x": 1}
 		"a lib of its own":       {source: rule("data.sluice.lib.mine.x"), libs: []string{lib}, want: "own.libs[0].rego:5:6: data.sluice.lib.acme.sovlers names nothing"},
 		"what its own lib hides": {source: rule("acme.kinds"), libs: []string{"package sluice.lib.acme\n\nsolvers := {1}\n"}, want: "data.sluice.lib.acme.kinds names nothing"},
 
+		"no such function":   {source: rule("acme.knwon(1)"), want: "own.rego:13:2: undefined function data.sluice.lib.acme.knwon"},
+		"a function's value": {source: rule("data.sluice.lib.acme.solver.x(1)"), want: "own.rego:13:2: undefined function data.sluice.lib.acme.solver.x"},
+		"an operand":         {source: rule("acme.known(acme.host)"), want: "own.rego:13:13: data.sluice.lib.acme.host names nothing"},
+
 		"there":               {source: rule("acme.solvers")},
 		"a whole package":     {source: rule("all := data.sluice.lib.acme\n\tall.whatever == 1")},
 		"what holds packages": {source: rule("all := data.sluice.lib\n\tall.whatever == 1")},
@@ -67,7 +71,7 @@ default fallback := {"x": 1}
 			switch {
 			case c.want == "" && err != nil:
 				t.Errorf("got %v, want it to load", err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			case c.want != "" && (err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want)):
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
