@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +54,9 @@ func (f *lintFlags) run(command *cobra.Command, args []string) error {
 	folders, err := readRuleFolders(args)
 	if err != nil {
 		return unjudged(err)
+	}
+	if sources, err := engine.Sources(folders.given); err != nil || len(sources) == 0 {
+		return unjudged(cmp.Or(err, fmt.Errorf("no .rego file in %s", strings.Join(args, ", "))))
 	}
 	if f.write {
 		if err := format(command, folders); err != nil {

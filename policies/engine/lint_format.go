@@ -29,8 +29,31 @@ func (l *linter) format(file string) {
 		return
 	}
 	line, column, want := firstDifference(source, formatted)
-	l.findings = append(l.findings, LintFinding{file, line, column, LintFormat,
-		fmt.Sprintf("not formatted: want %q", want), "run sluice lint --write"})
+	reason := fmt.Sprintf("not formatted: want %q", around(want, column))
+	switch {
+	case strings.HasPrefix(source, byteOrderMark):
+		reason = "not formatted: the file begins with a byte order mark (U+FEFF)"
+	case strings.Contains(source, "\r\n"):
+		reason = "not formatted: lines end in CR LF, want LF alone"
+	}
+	l.findings = append(l.findings, LintFinding{file, line, column, LintFormat, reason, "run sluice lint --write"})
+}
+
+// maxWanted is how many characters of a long line are shown to either side of a column.
+const maxWanted = 100
+
+// around is a line, or what of a long one is near the column.
+func around(line string, column int) string {
+	runes := []rune(line)
+	first, last := max(0, column-1-maxWanted), min(len(runes), column-1+maxWanted)
+	shown := string(runes[min(first, last):last])
+	if first > 0 {
+		shown = "…" + shown
+	}
+	if last < len(runes) {
+		shown += "…"
+	}
+	return shown
 }
 
 // firstDifference is where a text differs from what is wanted, with the line that is wanted there. The column counts code

@@ -68,6 +68,9 @@ func TestLint(t *testing.T) {
 		"format":           {module("bad", "deny contains  \"x\" if input.request.object.spec.tls\n"), "9:15 lint/format"},
 		"format at an end": {module("bad", "deny contains \"x\" if input.request.object.spec.tls"), "9:51 lint/format"},
 
+		"byte order mark": {"\ufeff" + module("bad", "deny contains \"x\" if input.request.object.spec.tls\n"), "1:1 lint/format"},
+		"CR LF":           {strings.ReplaceAll(module("bad", "deny contains \"x\" if input.request.object.spec.tls\n"), "\n", "\r\n"), "1:11 lint/format"},
+
 		"misspelt verb":        {module("bad", good+"\n\ndenied contains \"y\" if input.request.object.spec.tls\n"), "15:1 lint/unused"},
 		"unused function":      {module("bad", good+holds), "15:1 lint/unused"},
 		"unused by itself":     {module("bad", good+"\n\na if b\n\nb if input.request.object.spec.tls\n"), "15:1 lint/unused 17:1 lint/unused"},
@@ -131,6 +134,27 @@ func TestLint(t *testing.T) {
 				t.Errorf("got  %v\nwant %v", got, want)
 			}
 		})
+	}
+}
+
+// What is wanted of a long line is what is near the difference, and of what can't be seen it is said in words.
+func TestLintShowsTheDifference(t *testing.T) {
+	long := "deny contains x if x := [" + strings.Repeat("1, ", 1000) + "\"here\",2" + strings.Repeat(", 1", 1000) + "]\n"
+	clean := module("bad", "deny contains \"x\" if input.request.object.spec.tls\n")
+	for source, want := range map[string]string{
+		module("bad", long):                      `not formatted: want "…` + strings.Repeat("1, ", 31) + `\"here\", 2` + strings.Repeat(", 1", 32) + `, …"`,
+		strings.ReplaceAll(clean, "\n", "\r\n"):  "not formatted: lines end in CR LF, want LF alone",
+		"\ufeff" + clean:                         "not formatted: the file begins with a byte order mark (U+FEFF)",
+		strings.Replace(clean, " if", "  if", 1): `not formatted: want "deny contains \"x\" if input.request.object.spec.tls"`,
+	} {
+		findings, err := engine.Lint(fstest.MapFS{"bad.rego": &fstest.MapFile{Data: []byte(source)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(findings, func(f engine.LintFinding) bool { return f.ID == engine.LintFormat })
+		if i < 0 || findings[i].Reason != want {
+			t.Errorf("got  %+v\nwant %s", findings, want)
+		}
 	}
 }
 

@@ -139,9 +139,12 @@ func read(file, source string) (parsed, error) {
 // isTestLib tells whether a module is for tests alone: rules can't import it.
 func isTestLib(module *ast.Module) bool { return module.Package.Path.HasPrefix(testLibRef) }
 
+// byteOrderMark is what editors on Windows begin a file with. OPA skips it, and then takes no comment of the first line.
+const byteOrderMark = "\ufeff"
+
 // parse reads Rego v1 with its annotations.
 func parse(file, source string) (*ast.Module, error) {
-	module, err := ast.ParseModuleWithOpts(file, source, ast.ParserOptions{
+	module, err := ast.ParseModuleWithOpts(file, strings.TrimPrefix(source, byteOrderMark), ast.ParserOptions{
 		RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: capabilities(),
 	})
 	if err != nil {

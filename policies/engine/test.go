@@ -99,13 +99,13 @@ func (s *testSuite) parse(folders []fs.FS) error {
 		if err != nil {
 			return err
 		}
-		for file, source := range sources {
-			module, err := parse(file, source)
-			s.modules[file], s.sources[file] = module, source
+		for _, file := range slices.Sorted(maps.Keys(sources)) {
+			module, err := parse(file, sources[file])
+			s.modules[file], s.sources[file] = module, sources[file]
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return distinct(errs...)
 }
 
 // prepare makes the compiler. It leaves compiling to the runner.

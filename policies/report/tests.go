@@ -141,6 +141,9 @@ func writeTestText(out *bytes.Buffer, t Tests) {
 	out.WriteString(t.Summary())
 }
 
+// maxSourceLine is how many characters of a line of source are shown.
+const maxSourceLine = 200
+
 func writeUncovered(out *bytes.Buffer, file string, r LineRange) {
 	place := fmt.Sprintf("%s:%d", oneLine(file), r.First)
 	if r.Last > r.First {
@@ -148,7 +151,11 @@ func writeUncovered(out *bytes.Buffer, file string, r LineRange) {
 	}
 	fmt.Fprintf(out, "       %s is not reached\n", place)
 	for i, line := range r.Text {
-		fmt.Fprintf(out, "%11d | %s\n", r.First+i, oneLine(strings.ReplaceAll(line, "\t", "    ")))
+		text := []rune(strings.ReplaceAll(line, "\t", "    "))
+		if len(text) > maxSourceLine {
+			text = append(text[:maxSourceLine:maxSourceLine], '…')
+		}
+		fmt.Fprintf(out, "%11d | %s\n", r.First+i, oneLine(string(text)))
 	}
 }
 
