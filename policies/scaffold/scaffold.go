@@ -101,7 +101,7 @@ var (
 	nameForm = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 	// taken are words of Rego, and names that the test uses for something else.
 	taken = strings.Fields("as contains data default else every false if import in input not null object package some true with " +
-		"deny found nobody obj web create labelled with_parameters")
+		"deny found nobody obj web create labelled with_parameters review sprintf")
 )
 
 const wantedName = "want AREA/NAME in lower-case letters, digits and dashes, such as networkpolicy/my-rule"

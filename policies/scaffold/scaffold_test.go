@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -110,6 +111,44 @@ func TestBadNames(t *testing.T) {
 		}
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("%q: wrote %v", name, left)
+		}
+	}
+}
+
+// No word of the files makes a name whose test does not pass: it is refused, or works.
+func TestWordsOfTheFiles(t *testing.T) {
+	helpers, err := fs.ReadFile(rego.Rules, "lib/testing.rego")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files, err := scaffold.Rule(scaffold.Options{Name: "ingress/first", Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range regexp.MustCompile(`[a-z_]+`).FindAllString(string(text), -1) {
+			words[strings.Trim(strings.ReplaceAll(word, "_", "-"), "-")] = true
+		}
+	}
+	written := 0
+	for word := range words {
+		if _, err := scaffold.Rule(scaffold.Options{Name: "ingress/" + word, Dir: dir}); err == nil {
+			written++
+		}
+	}
+	results, _, err := engine.Test(context.Background(), fstest.MapFS{"testing.rego": &fstest.MapFile{Data: helpers}}, os.DirFS(dir))
+	if err != nil || len(results) < 3*written || written == 0 {
+		t.Fatalf("%d rules, %d tests: %v", written, len(results), err)
+	}
+	for _, r := range results {
+		if !r.Passed {
+			t.Errorf("%+v", r)
 		}
 	}
 }
