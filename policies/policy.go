@@ -63,6 +63,9 @@ func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy
 }
 
 func policyRule(library *engine.Library, name string, spec v1alpha1.GatePolicySpec) (*engine.Rule, error) {
+	if err := spec.CheckSize(); err != nil {
+		return nil, err
+	}
 	switch {
 	case library == nil:
 		return nil, errors.New("there is no library of rules")

@@ -185,3 +185,31 @@ func TestBundledSourceIsTheFiles(t *testing.T) {
 		t.Error("no YAML holds what is not UTF-8")
 	}
 }
+
+// What no GatePolicy can hold is not written, and a policy that someone wrote by hand fails the check as it would fail
+// at kubectl apply.
+func TestBundleOfTooMuch(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var imports, uses strings.Builder
+	for _, name := range strings.Split("abcdefghi", "") {
+		write(t, "l"+name+".rego", "package sluice.lib.l"+name+"\n\nx := 1\n")
+		imports.WriteString("import data.sluice.lib.l" + name + "\n")
+		uses.WriteString("\ndeny contains \"x\" if l" + name + ".x == 2\n")
+	}
+	rule := strings.Replace(teamRule("many", "Service", ""), "import data.sluice.lib.team\n\n", imports.String()+uses.String(), 1)
+	write(t, "rule.rego", rule)
+	for _, c := range []struct{ rule, want string }{
+		{rule, "rule.rego: spec.libs: 9 modules, at most 8 fit in a GatePolicy"},
+		{rule + "# " + strings.Repeat("x", v1alpha1.MaxRegoLength) + "\n", "rule.rego: spec.rego: 131"},
+	} {
+		write(t, "rule.rego", c.rule)
+		stdout, stderr, code := sluice(t, "", "bundle", "-o", "out.yaml", ".")
+		if _, err := os.Stat("out.yaml"); err == nil || code != 2 || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("exit %d, stdout %q, stderr %q, %v", code, stdout, stderr, err)
+		}
+	}
+	write(t, "policy.yaml", "apiVersion: policy.sluice.dev/v1alpha1\nkind: GatePolicy\nmetadata: {name: x}\nspec:\n  rego: \"package x\"\n  libs: [a, b, c, d, e, f, g, h, i]\n")
+	if _, stderr, code := sluice(t, "", "check", "--policies", "policy.yaml", "policy.yaml"); code != 2 || !strings.Contains(stderr, "policy.yaml:6:3: spec.libs: 9 modules") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}

@@ -15,8 +15,12 @@ import (
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
-// writePolicy writes a document of a stream: a GatePolicy whose modules are, to the byte, what the files hold.
+// writePolicy writes a document of a stream: a GatePolicy whose modules are, to the byte, what the files hold. The error
+// is for what the API server would refuse.
 func writePolicy(out *bytes.Buffer, b engine.Bundled, action v1alpha1.Action) error {
+	if err := (&v1alpha1.GatePolicySpec{Rego: b.Source, Libs: b.Libs}).CheckSize(); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "---\napiVersion: %s\nkind: GatePolicy\nmetadata:\n  name: %s\nspec:\n  action: %s\n",
 		v1alpha1.GroupVersion(), yamlName(b.Rule.ID), action)
 	for i, lib := range b.Libs {

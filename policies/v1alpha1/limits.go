@@ -1,0 +1,29 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// The bounds that the schema of a GatePolicy sets to a rule of one's own. Lengths are in characters.
+const (
+	MaxRegoLength = 131072
+	MaxLibs       = 8
+	MaxLibLength  = 65536
+)
+
+// CheckSize says which of the modules the API server would refuse as too long or too many.
+func (s *GatePolicySpec) CheckSize() error {
+	if n := utf8.RuneCountInString(s.Rego); n > MaxRegoLength {
+		return fmt.Errorf("spec.rego: %d characters, at most %d fit in a GatePolicy: move tables into parameters, or split the rule", n, MaxRegoLength)
+	}
+	if n := len(s.Libs); n > MaxLibs {
+		return fmt.Errorf("spec.libs: %d modules, at most %d fit in a GatePolicy: put what belongs together into one module, or split the rule", n, MaxLibs)
+	}
+	for i, lib := range s.Libs {
+		if n := utf8.RuneCountInString(lib); n > MaxLibLength {
+			return fmt.Errorf("spec.libs[%d]: %d characters, at most %d fit in a GatePolicy: split the module", i, n, MaxLibLength)
+		}
+	}
+	return nil
+}

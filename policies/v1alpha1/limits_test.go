@@ -1,0 +1,58 @@
+package v1alpha1_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
+)
+
+// The limits are those of the schema that the API server goes by.
+func TestLimitsAreTheSchemas(t *testing.T) {
+	data, err := os.ReadFile("../../config/crd/policy.sluice.dev_gatepolicies.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type property struct {
+		MaxLength, MaxItems int
+		Items               *property
+		Properties          map[string]*property
+	}
+	var crd struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct{ OpenAPIV3Schema property }
+			}
+		}
+	}
+	if err := yaml.Unmarshal(data, &crd); err != nil {
+		t.Fatal(err)
+	}
+	spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties
+	if rego, libs := spec["rego"], spec["libs"]; rego.MaxLength != v1alpha1.MaxRegoLength || libs.MaxItems != v1alpha1.MaxLibs ||
+		libs.Items.MaxLength != v1alpha1.MaxLibLength {
+		t.Errorf("the schema has %+v, %+v, %+v", rego, libs, libs.Items)
+	}
+}
+
+func TestCheckSize(t *testing.T) {
+	full := v1alpha1.GatePolicySpec{Rego: strings.Repeat("ä", v1alpha1.MaxRegoLength), Libs: make([]string, v1alpha1.MaxLibs)}
+	full.Libs[7] = strings.Repeat("ä", v1alpha1.MaxLibLength)
+	if err := full.CheckSize(); err != nil {
+		t.Errorf("what just fits: %v", err)
+	}
+	for want, change := range map[string]func(*v1alpha1.GatePolicySpec){
+		"spec.rego: 131073 characters, at most 131072":  func(s *v1alpha1.GatePolicySpec) { s.Rego += "x" },
+		"spec.libs: 9 modules, at most 8":               func(s *v1alpha1.GatePolicySpec) { s.Libs = append(s.Libs, "x") },
+		"spec.libs[7]: 65537 characters, at most 65536": func(s *v1alpha1.GatePolicySpec) { s.Libs[7] += "x" },
+	} {
+		s := full.DeepCopy()
+		change(s)
+		if err := s.CheckSize(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
