@@ -31,7 +31,8 @@ func newTestCommand() *cobra.Command {
 		Long: `Test runs the Rego unit tests in folders of rules, shows which lines of the rules they don't reach, and
 lints the rules (see sluice lint). Without a folder it does so for the shipped rules. What a test does not
 say of input.parameters has the defaults of the rule's METADATA. Tests and rules may import
-data.sluice.lib.*, of which data.sluice.lib.testing makes requests for tests.
+data.sluice.lib.*, of which data.sluice.lib.testing makes requests for tests. What they print is shown
+with the test.
 
 With --corpus it runs case files instead, or as well if folders are given: each holds a request, what
 exists at that time, and the outcome that it has to have under the profile. A case about a rule that the
@@ -139,7 +140,7 @@ func regoTest(r engine.TestResult, folders ruleFolders) report.Test {
 	suite, _, _ := strings.Cut(r.Name, ".test_")
 	suite, _, _ = strings.Cut(suite, ".todo_test_")
 	out := report.Test{Suite: strings.TrimPrefix(suite, "data."), Name: r.Name, File: folders.display(r.File), Line: r.Line,
-		Seconds: r.Duration.Seconds(), Status: report.TestFailed, Reason: r.Reason}
+		Seconds: r.Duration.Seconds(), Status: report.TestFailed, Reason: r.Reason, Output: r.Output}
 	switch {
 	case r.Skipped:
 		out.Status = report.TestSkipped

@@ -28,6 +28,7 @@ type TestResult struct {
 	Passed   bool
 	Skipped  bool
 	Duration time.Duration
+	Output   string // what print wrote
 	Reason   string // an error that ended the test; empty for a test that was simply not true
 	// Failures are the expressions that a test without Reason failed at: one, or one per case of a test with cases.
 	Failures []Failure
@@ -112,7 +113,7 @@ func (s *testSuite) parse(folders []fs.FS) error {
 func (s *testSuite) prepare() {
 	p := bindTestParameters(s.modules)
 	s.bound = p.modules
-	s.compiler = ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).WithRewriteTestRules(true).
+	s.compiler = ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).WithRewriteTestRules(true).WithEnablePrintStatements(true).
 		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceTestParameters", MetricName: "sluice_test_parameters",
 			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }}).
 		WithStageAfterID(ast.StageRewriteDynamicTerms, ast.CompilerStageDefinition{Name: "SluiceCaptureSides", MetricName: "sluice_capture_sides",
@@ -147,7 +148,7 @@ func testBuiltin(f function) *tester.Builtin {
 }
 
 func testResult(r *tester.Result) TestResult {
-	out := TestResult{Name: r.Package + "." + r.Name, Passed: r.Pass(), Skipped: r.Skip, Duration: r.Duration}
+	out := TestResult{Name: r.Package + "." + r.Name, Passed: r.Pass(), Skipped: r.Skip, Duration: r.Duration, Output: string(r.Output)}
 	if r.Location != nil {
 		out.File, out.Line = r.Location.File, r.Location.Row
 	}

@@ -152,6 +152,8 @@ func (t *failureTracer) failure(e topdown.Event, expr *ast.Expr) Failure {
 			a, b = b, a
 		}
 		f.Got, f.Expected = literal(a.Value), literal(b.Value)
+	case undefinedRef(e, expr) != nil:
+		f.Note = cut(undefinedRef(e, expr).String()) + " is undefined"
 	case expr.IsCall():
 		for _, operand := range expr.Operands() {
 			if value := e.Plug(operand); known(value) {
@@ -163,6 +165,19 @@ func (t *failureTracer) failure(e topdown.Event, expr *ast.Expr) Failure {
 		f.Note = "it is false or undefined"
 	}
 	return f
+}
+
+// undefinedRef is the reference that an expression fails to give a variable its value of; nil for any other expression.
+func undefinedRef(e topdown.Event, expr *ast.Expr) ast.Ref {
+	if !expr.IsEquality() && !expr.IsAssignment() || len(expr.Operands()) != 2 {
+		return nil
+	}
+	_, open := e.Plug(expr.Operand(0)).Value.(ast.Var)
+	ref, ok := e.Plug(expr.Operand(1)).Value.(ast.Ref)
+	if !open || !ok || !ref.IsGround() {
+		return nil
+	}
+	return ref
 }
 
 func known(term *ast.Term) bool {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -102,8 +103,9 @@ func (p testParameters) function() function {
 	}
 }
 
+// capabilities are those of rules, and what only tests have. print is taken out of rules that run elsewhere.
 func (p testParameters) capabilities() *ast.Capabilities {
 	all := *capabilities()
-	all.Builtins = append(append(make([]*ast.Builtin, 0, len(all.Builtins)+1), all.Builtins...), p.function().declaration())
+	all.Builtins = append(slices.Clone(all.Builtins), p.function().declaration(), ast.Print, ast.InternalPrint)
 	return &all
 }

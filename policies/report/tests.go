@@ -33,6 +33,8 @@ type Test struct {
 	Seconds float64 `json:"seconds"`
 	// Reason is why it failed or was skipped; several lines.
 	Reason string `json:"reason,omitempty"`
+	// Output is what the test printed; several lines.
+	Output string `json:"output,omitempty"`
 }
 
 // Coverage is what Rego tests reached of one file.
@@ -110,6 +112,9 @@ func writeTestText(out *bytes.Buffer, t Tests) {
 	heads := map[string]string{TestSkipped: "SKIP ", TestFailed: "FAIL "}
 	for _, test := range t.Tests {
 		head, shown := heads[test.Status]
+		if !shown && test.Output != "" {
+			head, shown = "PASS ", true
+		}
 		if !shown {
 			continue
 		}
@@ -128,6 +133,11 @@ func writeTestText(out *bytes.Buffer, t Tests) {
 		if reason != "" {
 			for _, line := range visibleLines(reason) {
 				out.WriteString(strings.TrimRight(lineStart("    "+line), " ") + "\n")
+			}
+		}
+		if test.Output != "" {
+			for _, line := range visibleLines(strings.TrimRight(test.Output, "\n")) {
+				out.WriteString(strings.TrimRight("    print "+line, " ") + "\n")
 			}
 		}
 	}
@@ -221,6 +231,9 @@ func junitTest(test Test) junit.Testcase {
 	}
 	if test.Line > 0 {
 		result.Data = strings.TrimRight(fmt.Sprintf("%s:%d\n%s", oneLine(test.File), test.Line, result.Data), "\n")
+	}
+	if test.Output != "" {
+		tc.SystemOut = &junit.Output{Data: strings.Join(visibleLines(strings.TrimRight(test.Output, "\n")), "\n")}
 	}
 	switch test.Status {
 	case TestPassed:
