@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -112,6 +113,10 @@ func authorName(v ast.Var, names map[ast.Var]ast.Var) ast.Var {
 	return name
 }
 
+// beforeBody is what stands between a head and the first expression that the compiler keeps: comments, and variables
+// that some declares.
+var beforeBody = regexp.MustCompile(`\sif\s*\{(\s|#[^\n]*(\n|$)|some\s[^\n]*(\n|$))*$`)
+
 // headSource is a rule's source up to its body, in one line.
 func headSource(rule *ast.Rule) string {
 	text, start := string(rule.Location.Text), rule.Location.Offset
@@ -122,7 +127,8 @@ func headSource(rule *ast.Rule) string {
 			end = at.Offset - start
 		}
 	}
-	text = strings.TrimRight(text[:end], " \t\r\n{")
+	text = beforeBody.ReplaceAllString(text[:end], " if")
+	text = strings.TrimRight(text, " \t\r\n{")
 	if head, _, found := strings.Cut(text, " else "); found && end == len(rule.Location.Text) {
 		text = head // what follows is a definition of its own
 	}

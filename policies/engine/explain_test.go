@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,41 @@ func TestExplainErrors(t *testing.T) {
 		if got.Err == nil || !strings.Contains(got.Err.Error(), want) || len(got.Definitions) != 1 || len(got.Definitions[0].Endings) == 0 {
 			t.Errorf("%s\n%v, %+v", body, got.Err, got.Definitions)
 		}
+	}
+}
+
+// A head ends where its body begins, whatever stands there.
+func TestExplainHeads(t *testing.T) {
+	got := explain(t, `deny contains "a" if {
+	# if { this is why
+	input.request.name == "b"
+}
+
+deny contains {"msg": "# if { not", "fix": fix} if { # why
+	some i, j
+
+	# which
+	fix := input.request.object.spec.rules[i].http.paths[j].path
+}
+
+deny contains "c" if f(3)
+
+f(x) := 1 if {
+	x == 1
+} else := 2 if {
+	# some comment
+	x == 2
+}`, `{"spec":{"rules":[]}}`)
+	var heads []string
+	for _, d := range got.Definitions {
+		heads = append(heads, d.Head)
+		for _, within := range d.Endings[0].Steps[len(d.Endings[0].Steps)-1].Within {
+			heads = append(heads, within.Head)
+		}
+	}
+	want := []string{`deny contains "a" if`, `deny contains {"msg": "# if { not", "fix": fix} if`, `deny contains "c" if`, "f(x) := 1 if", "else := 2 if"}
+	if !slices.Equal(heads, want) {
+		t.Errorf("got  %q\nwant %q", heads, want)
 	}
 }
 
