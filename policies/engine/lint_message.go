@@ -9,9 +9,10 @@ import (
 // messages finds texts that are put together before a condition that has nothing to do with them: whenever the condition
 // fails, which is nearly always, the work was for nothing.
 func (l *linter) messages(module *ast.Module) {
+	composers := composers(module)
 	ast.WalkRules(module, func(rule *ast.Rule) bool {
 		for i, expr := range rule.Body {
-			if variable, operator := composed(expr); operator != "" {
+			if variable, operator := composed(expr, composers); operator != "" {
 				if condition := laterCondition(rule.Body[i+1:], variable); condition != nil {
 					l.add(LintMessage, expr.Location, "move this line below the last condition",
 						"%s puts %s together before the condition in line %d is known to hold: it is the expensive part of a rule, and "+
@@ -24,7 +25,7 @@ func (l *linter) messages(module *ast.Module) {
 }
 
 // composed is the variable that an expression assigns a text to, and the function that makes the text.
-func composed(expr *ast.Expr) (ast.Var, string) {
+func composed(expr *ast.Expr, composers []string) (ast.Var, string) {
 	if !expr.IsAssignment() || len(expr.Operands()) != 2 {
 		return "", ""
 	}
@@ -32,19 +33,44 @@ func composed(expr *ast.Expr) (ast.Var, string) {
 	if !ok {
 		return "", ""
 	}
+	return variable, composer(expr.Operand(1), composers)
+}
+
+// composers are the functions that make texts: built-in ones, and those of a module that stand for one.
+func composers(module *ast.Module) []string {
+	all := []string{"sprintf", "concat", "json.marshal"}
+	for _, rule := range module.Rules {
+		if len(rule.Head.Args) == 0 || rule.Head.Value == nil {
+			continue
+		}
+		made := composer(rule.Head.Value, all[:3])
+		for _, expr := range rule.Body {
+			if variable, operator := composed(expr, all[:3]); operator != "" && rule.Head.Value.Value.Compare(variable) == 0 {
+				made = operator
+			}
+		}
+		if made != "" {
+			all = append(all, rule.Head.Ref().String())
+		}
+	}
+	return all
+}
+
+// composer is the function in a term that makes a text; "" if there is none.
+func composer(made *ast.Term, composers []string) string {
 	found := ""
-	ast.WalkTerms(expr.Operand(1), func(term *ast.Term) bool {
+	ast.WalkTerms(made, func(term *ast.Term) bool {
 		switch v := term.Value.(type) {
 		case *ast.TemplateString:
 			found = "a template string"
 		case ast.Call:
-			if operator := v[0].String(); slices.Contains([]string{"sprintf", "concat", "json.marshal"}, operator) {
+			if operator := v[0].String(); slices.Contains(composers, operator) {
 				found = operator
 			}
 		}
 		return found != ""
 	})
-	return variable, found
+	return found
 }
 
 // laterCondition is the first expression that can fail and doesn't depend on the variable. There is none if some other

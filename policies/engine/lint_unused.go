@@ -113,9 +113,19 @@ func hasTests(module *ast.Module) bool {
 	})
 }
 
+// reads tells whether a module names a package, or something in it: in full, by an import, or below one.
 func reads(module *ast.Module, pkg ast.Ref) bool {
+	imports := map[ast.Var]ast.Ref{}
+	for _, imported := range module.Imports {
+		if path, ok := imported.Path.Value.(ast.Ref); ok {
+			imports[imported.Name()] = path
+		}
+	}
 	found := false
 	ast.WalkRefs(module, func(ref ast.Ref) bool {
+		if head, ok := ref[0].Value.(ast.Var); ok && imports[head] != nil {
+			ref = imports[head].Concat(ref[1:])
+		}
 		found = found || ref.HasPrefix(pkg)
 		return found
 	})
