@@ -1,4 +1,4 @@
-package v1alpha1_test
+package policies_test
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 
 // The limits are those of the schema that the API server goes by.
 func TestLimitsAreTheSchemas(t *testing.T) {
-	data, err := os.ReadFile("../../config/crd/policy.sluice.dev_gatepolicies.yaml")
+	data, err := os.ReadFile("../config/crd/policy.sluice.dev_gatepolicies.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
