@@ -213,3 +213,16 @@ func TestBundleOfTooMuch(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
+
+// A file that is named twice, however spelt, is read once.
+func TestFilesNamedTwice(t *testing.T) {
+	t.Chdir(t.TempDir())
+	twoRules(t)
+	for _, command := range [][]string{{"lint"}, {"test", "--no-lint"}, {"bundle"}} {
+		once, _, want := sluice(t, "", append(command, "rules")...)
+		twice, stderr, code := sluice(t, "", append(command, "rules", "./rules/a.rego", "rules/../rules/lib")...)
+		if code != want || strings.Count(twice, "\n") != strings.Count(once, "\n") {
+			t.Errorf("%v: exit %d, want %d; stdout %s, want %s; stderr %s", command, code, want, twice, once, stderr)
+		}
+	}
+}

@@ -73,7 +73,7 @@ func (f RegoFiles) add(file string, data []byte) {
 	for taken := true; taken; {
 		_, err := fs.Stat(rego.Rules, name)
 		other, there := f[name]
-		if taken = err == nil || there && other.path != file; taken {
+		if taken = err == nil || there && filepath.Clean(other.path) != filepath.Clean(file); taken {
 			name = "policies/" + name
 		}
 	}
