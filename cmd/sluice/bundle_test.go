@@ -214,6 +214,16 @@ func TestBundleOfTooMuch(t *testing.T) {
 	}
 }
 
+// A rule for a kind that no policy may match loads, and no policy is made of it.
+func TestBundleOfWhatNoPolicyMatches(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "rule.rego", strings.Replace(teamRule("x", "coordination.k8s.io/Lease", "deny contains \"x\" if input.request.name == \"x\"\n"), "import data.sluice.lib.team\n\n", "", 1))
+	stdout, stderr, code := sluice(t, "", "bundle", ".")
+	if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "Error: rule.rego: METADATA custom.kinds: no policy can match coordination.k8s.io/Lease: ") {
+		t.Errorf("exit %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
 // A file that is named twice, however spelt, is read once.
 func TestFilesNamedTwice(t *testing.T) {
 	t.Chdir(t.TempDir())

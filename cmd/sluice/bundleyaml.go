@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
@@ -20,6 +21,11 @@ import (
 func writePolicy(out *bytes.Buffer, b engine.Bundled, action v1alpha1.Action) error {
 	if err := (&v1alpha1.GatePolicySpec{Rego: b.Source, Libs: b.Libs}).CheckSize(); err != nil {
 		return err
+	}
+	for _, kind := range b.Rule.Kinds {
+		if reason := policies.NeverMatchable(kind); reason != "" {
+			return fmt.Errorf("METADATA custom.kinds: no policy can match %s: %s", engine.FormatGroupKind(kind), reason)
+		}
 	}
 	fmt.Fprintf(out, "---\napiVersion: %s\nkind: GatePolicy\nmetadata:\n  name: %s\nspec:\n  action: %s\n",
 		v1alpha1.GroupVersion(), yamlName(b.Rule.ID), action)

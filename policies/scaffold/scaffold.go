@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/rego"
 )
@@ -134,6 +135,9 @@ func newRule(o Options) (rule, error) {
 	} else if !known {
 		return rule{}, fmt.Errorf("the area %s says nothing of the kind to judge: add --kind GROUP/KIND, such as --kind networking.k8s.io/Ingress "+
 			"(areas with a kind are %s)", area, strings.Join(slices.Sorted(maps.Keys(areas())), ", "))
+	}
+	if reason := policies.NeverMatchable(kind); reason != "" {
+		return rule{}, fmt.Errorf("no policy can match %s: %s", engine.FormatGroupKind(kind), reason)
 	}
 	r := rule{wanted: o.Name, area: underscored(area), folder: underscored(name), Name: underscored(name), Kind: kind.Kind,
 		GroupKind: engine.FormatGroupKind(kind), Article: "A"}

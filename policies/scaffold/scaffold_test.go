@@ -153,6 +153,17 @@ func TestWordsOfTheFiles(t *testing.T) {
 	}
 }
 
+// A rule that nothing could switch on is not written.
+func TestKindsThatNoPolicyMatches(t *testing.T) {
+	for _, kind := range []string{"Node", "coordination.k8s.io/Lease", "policy.sluice.dev/GatePolicy"} {
+		dir := t.TempDir()
+		_, err := scaffold.Rule(scaffold.Options{Name: "team/a", Kind: kind, Dir: dir})
+		if left, _ := os.ReadDir(dir); err == nil || !strings.HasPrefix(err.Error(), "no policy can match "+kind+": ") || len(left) > 0 {
+			t.Errorf("%s: %v, wrote %v", kind, err, left)
+		}
+	}
+}
+
 // Neither file is overwritten, nor is one written if the other is there; a link is a file, too.
 func TestNothingIsOverwritten(t *testing.T) {
 	for _, file := range []string{"a.rego", "a_test.rego"} {
