@@ -19,13 +19,15 @@ func walkFields(module *ast.Module, visit func(field ast.Ref, at *ast.Location))
 			paths[args[0]] = literalPath(args[1])
 		}
 	})
-	ast.WalkTerms(module, func(term *ast.Term) bool {
-		ref, ok := term.Value.(ast.Ref)
-		if ok && !facts[term] && ref.HasPrefix(ast.InputRootRef) && refKey(ref, 1) == "request" {
-			visit(ref.Concat(paths[term]), term.Location)
-		}
-		return false
-	})
+	for _, rule := range module.Rules { // an import by itself reads nothing
+		ast.WalkTerms(rule, func(term *ast.Term) bool {
+			ref, ok := term.Value.(ast.Ref)
+			if ok && !facts[term] && ref.HasPrefix(ast.InputRootRef) && refKey(ref, 1) == "request" {
+				visit(ref.Concat(paths[term]), term.Location)
+			}
+			return false
+		})
+	}
 }
 
 // literalPath are the keys that the second operand of object.get names; none where it does so only in evaluation.

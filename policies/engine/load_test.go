@@ -42,6 +42,7 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"generates nothing":  {module("bad", "generate contains {} if input.request\n"), "custom.generates: missing"},
 		"generates a Secret": {custom(kinds+"#   generates: [Secret]\n") + "generate contains {} if input.request\n", "Secret can't be generated: it holds credentials"},
 		"unsafe variable":    {module("bad", "deny contains x if input.request\n"), "var x is unsafe"},
+		"unjudged import":    {module("bad", "import input.request.object as obj\n\ndeny contains \"x\" if not obj.metadata.labels.team\n"), "bad.rego:11:26: input.request.object.metadata.labels.team: an update that changes only this would not be judged"},
 		"unjudged label":     {module("bad", "deny contains \"x\" if not input.request.object.metadata.labels.team\n"), "input.request.object.metadata.labels.team: an update that changes only this would not be judged"},
 		"any annotation":     {module("bad", "deny contains \"x\" if {\n\tsome name, _ in input.request.object.metadata.annotations\n\tendswith(name, \"-snippet\")\n}\n"), "name what the rule reads under custom.judges"},
 		"whole object":       {module("bad", "deny contains \"x\" if f(input.request.object)\n\nf(o) if o.metadata.labels\n"), "name what the rule reads under custom.judges"},
