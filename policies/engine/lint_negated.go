@@ -129,7 +129,7 @@ func (p fieldPath) known(read []fieldPath) int {
 // fieldScope knows which variables stand for which fields.
 type fieldScope struct{ aliases map[ast.Var]ast.Ref }
 
-// packageAliases are rules such as `annotations := input.request.object.metadata.annotations`.
+// packageAliases are imports from input, and rules such as `annotations := input.request.object.metadata.annotations`.
 func packageAliases(module *ast.Module) map[ast.Var]ast.Ref {
 	stated := map[ast.Var]int{}
 	out := map[ast.Var]ast.Ref{}
@@ -143,6 +143,11 @@ func packageAliases(module *ast.Module) map[ast.Var]ast.Ref {
 		}
 	}
 	maps.DeleteFunc(out, func(name ast.Var, _ ast.Ref) bool { return stated[name] > 1 })
+	for _, imported := range module.Imports {
+		if path, ok := imported.Path.Value.(ast.Ref); ok && path.HasPrefix(ast.InputRootRef) {
+			out[imported.Name()] = path
+		}
+	}
 	return out
 }
 
