@@ -64,8 +64,12 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	if gate == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	rules, unserved := rulesFor(gate.Interests(), i.Mapper)
-	found, present, err := configurations(ctx, i.Client, i.Configuration)
+	rules, unserved, err := rulesFor(gate.Interests(), i.Mapper)
+	var found map[bool]client.Object
+	var present map[hook][]admissionv1.RuleWithOperations
+	if err == nil {
+		found, present, err = configurations(ctx, i.Client, i.Configuration)
+	}
 	for mutating, configuration := range found {
 		err = errors.Join(err, i.apply(ctx, configuration, mutating, present, rules))
 	}

@@ -170,7 +170,11 @@ func (s *PolicyStatus) ready(ctx context.Context, result PolicyResult) (metav1.C
 	}
 	i := result.Interest
 	for _, kind := range append(append(i.Kinds[:len(i.Kinds):len(i.Kinds)], i.State...), i.Generates...) {
-		if _, err := s.Mapper.RESTMapping(kind); err != nil {
+		_, err := s.Mapper.RESTMapping(kind)
+		if err != nil && !meta.IsNoMatchError(err) {
+			return metav1.Condition{}, fmt.Errorf("ask whether the API server serves %s: %w", engine.FormatGroupKind(kind), err)
+		}
+		if err != nil {
 			return not(v1alpha1.ReasonKindNotServed, "%s: the API server does not serve this kind (a CustomResourceDefinition may be missing)",
 				engine.FormatGroupKind(kind))
 		}
@@ -198,7 +202,10 @@ func (s *PolicyStatus) ready(ctx context.Context, result PolicyResult) (metav1.C
 
 // notIntercepted says why the API server doesn't send a policy's kinds to Sluice; "" if it does.
 func (s *PolicyStatus) notIntercepted(ctx context.Context, i policies.Interest) (string, error) {
-	wanted, _ := rulesFor([]policies.Interest{i}, s.Mapper)
+	wanted, _, err := rulesFor([]policies.Interest{i}, s.Mapper)
+	if err != nil {
+		return "", err
+	}
 	_, present, err := configurations(ctx, s.Client, s.Configuration)
 	if err != nil {
 		return "", err

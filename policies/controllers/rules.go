@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -52,8 +53,9 @@ type interest struct {
 }
 
 // rulesFor are the rules of each hook that send what the policies want to be asked about and nothing else, and the
-// kinds that the API server does not serve. matchPolicy Equivalent sends other versions of a kind too, converted.
-func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][]admissionv1.RuleWithOperations, []schema.GroupKind) {
+// kinds that the API server does not serve. matchPolicy Equivalent sends other versions of a kind too, converted. It is an
+// error if nobody can tell whether a kind is served: then no rule may be taken away.
+func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][]admissionv1.RuleWithOperations, []schema.GroupKind, error) {
 	wanted := map[hook]map[schema.GroupKind]*interest{}
 	for _, i := range interests {
 		for _, kind := range i.Kinds {
@@ -69,20 +71,32 @@ func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][
 	for h, kinds := range wanted {
 		for kind, i := range kinds {
 			mapping, err := mapper.RESTMapping(kind)
-			if err != nil {
+			switch {
+			case meta.IsNoMatchError(err):
 				unserved = append(unserved, kind)
-				continue
+			case err != nil:
+				return nil, nil, fmt.Errorf("ask whether the API server serves %s: %w", engine.FormatGroupKind(kind), err)
+			default:
+				rules[h] = append(rules[h], i.rule(mapping))
 			}
-			rules[h] = append(rules[h], i.rule(mapping))
 		}
 		slices.SortFunc(rules[h], func(a, b admissionv1.RuleWithOperations) int {
 			return cmp.Or(cmp.Compare(a.APIGroups[0], b.APIGroups[0]), cmp.Compare(a.Resources[0], b.Resources[0]))
 		})
 	}
-	return rules, unserved
+	return rules, unserved, nil
 }
 
+// want adds what a policy wants to know of a kind at a hook. A rule has to have operations: one that the API server
+// refuses would keep it from taking any other.
 func want(wanted map[hook]map[schema.GroupKind]*interest, h hook, kind schema.GroupKind, i policies.Interest) {
+	operations := i.Operations
+	if h.mutating { // on DELETE there is nothing to patch
+		operations = slices.DeleteFunc(slices.Clone(operations), func(o engine.Operation) bool { return o == engine.Delete })
+	}
+	if len(operations) == 0 {
+		return
+	}
 	if wanted[h] == nil {
 		wanted[h] = map[schema.GroupKind]*interest{}
 	}
@@ -90,12 +104,7 @@ func want(wanted map[hook]map[schema.GroupKind]*interest, h hook, kind schema.Gr
 		wanted[h][kind] = &interest{}
 	}
 	all := wanted[h][kind]
-	for _, operation := range i.Operations {
-		if h.mutating && operation == engine.Delete {
-			continue // there is nothing to patch
-		}
-		all.operations = append(all.operations, operation)
-	}
+	all.operations = append(all.operations, operations...)
 	all.subresources = append(all.subresources, i.Subresources...)
 }
 

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,10 +59,13 @@ func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
 	status.Subresources = []string{"status"}
 	generating := policies.Interest{Policy: "g", Kinds: []schema.GroupKind{{Kind: "Namespace"}}, Operations: []engine.Operation{engine.Create},
 		Generates: []schema.GroupKind{{Group: "networking.k8s.io", Kind: "NetworkPolicy"}}}
-	rules, unserved := rulesFor([]policies.Interest{
+	rules, unserved, err := rulesFor([]policies.Interest{
 		judging([]schema.GroupKind{ingress, service}, engine.Update, engine.Create), judging([]schema.GroupKind{ingress}, engine.Delete),
 		patching, status, generating, judging([]schema.GroupKind{pod, deployment}, engine.Create), judging([]schema.GroupKind{gateway}, engine.Create),
 	}, served())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for h, want := range map[hook]string{
 		{false, false}: "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced\n[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
 		{false, true}:  "[]/[v1] [pods] [CREATE] Namespaced\n[apps]/[v1] [deployments] [CREATE] Namespaced",
@@ -78,13 +82,13 @@ func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
 }
 
 func TestNoPoliciesSendNothing(t *testing.T) {
-	if rules, unserved := rulesFor(nil, served()); len(rules)+len(unserved) != 0 {
-		t.Errorf("%v, %v", rules, unserved)
+	if rules, unserved, err := rulesFor(nil, served()); len(rules)+len(unserved) != 0 || err != nil {
+		t.Errorf("%v, %v, %v", rules, unserved, err)
 	}
 }
 
 func TestCovers(t *testing.T) {
-	rules, _ := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress, service}, engine.Create, engine.Update)}, served())
+	rules, _, _ := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress, service}, engine.Create, engine.Update)}, served())
 	present := rules[hook{}]
 	for name, c := range map[string]struct {
 		interest policies.Interest
@@ -95,7 +99,7 @@ func TestCovers(t *testing.T) {
 		"another operation": {judging([]schema.GroupKind{ingress}, engine.Create, engine.Delete), false},
 		"another kind":      {judging([]schema.GroupKind{{Kind: "Namespace"}}, engine.Create), false},
 	} {
-		wanted, _ := rulesFor([]policies.Interest{c.interest}, served())
+		wanted, _, _ := rulesFor([]policies.Interest{c.interest}, served())
 		if got := covers(present, wanted[hook{}][0]); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
@@ -105,5 +109,35 @@ func TestCovers(t *testing.T) {
 		Rule: admissionv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*"}, Scope: &anything}}
 	if !covers([]admissionv1.RuleWithOperations{wide}, present[0]) {
 		t.Error("a rule of wildcards covers everything")
+	}
+}
+
+// unreachable is a RESTMapper whose API server does not answer.
+type unreachable struct{ meta.RESTMapper }
+
+var errUnreachable = errors.New("connection refused")
+
+func (unreachable) RESTMapping(schema.GroupKind, ...string) (*meta.RESTMapping, error) {
+	return nil, errUnreachable
+}
+
+func TestRulesAreUnknownWhileNobodySaysWhatIsServed(t *testing.T) {
+	if rules, _, err := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress}, engine.Create)}, unreachable{}); !errors.Is(err, errUnreachable) {
+		t.Errorf("rules %v, error %v", rules, err)
+	}
+}
+
+// A rule without operations would be refused by the API server, and with it the rules of all other policies.
+func TestPatchesOnDeletionSendNothing(t *testing.T) {
+	patching := policies.Interest{Policy: "q", Kinds: []schema.GroupKind{ingress}, Operations: []engine.Operation{engine.Delete}, Judges: true, Patches: true}
+	rules, _, err := rulesFor([]policies.Interest{patching}, served())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := text(rules[hook{mutating: true}]); got != "" {
+		t.Errorf("mutating: %s", got)
+	}
+	if got, want := text(rules[hook{}]), "[networking.k8s.io]/[v1] [ingresses] [DELETE] Namespaced"; got != want {
+		t.Errorf("validating: %s, want %s", got, want)
 	}
 }
