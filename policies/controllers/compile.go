@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -61,7 +62,7 @@ func atStart() source.Source {
 // SetupWithManager registers the reconciler.
 func (c *Compiler) SetupWithManager(m ctrl.Manager) error {
 	c.good = map[types.UID]v1alpha1.LastGood{}
-	ofSpec := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	ofSpec := builder.WithPredicates(predicate.Funcs{UpdateFunc: c.concerns})
 	everyReplica := false
 	return ctrl.NewControllerManagedBy(m).Named("compile").
 		WithOptions(controller.Options{NeedLeaderElection: &everyReplica}).
@@ -69,6 +70,22 @@ func (c *Compiler) SetupWithManager(m ctrl.Manager) error {
 		Watches(&v1alpha1.GateException{}, enqueueEverything(), ofSpec).
 		WatchesRawSource(atStart()).
 		Complete(c)
+}
+
+// concerns tells whether an update changes what is to be compiled: the spec; another object of the name, of which a watch
+// that was interrupted tells as of an update; or a last good version, noted by the leader, that is newer than the one in use here.
+func (c *Compiler) concerns(e event.UpdateEvent) bool {
+	if e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() || e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+		return true
+	}
+	policy, is := e.ObjectNew.(*v1alpha1.GatePolicy)
+	snapshot := c.Snapshots.Load()
+	if !is || snapshot == nil || policy.Status.LastGood == nil {
+		return false
+	}
+	result := snapshot.Policies[policy.Name]
+	return result.Err != nil && result.UID == policy.UID &&
+		(result.LastGood == nil && !result.Unrestorable || result.LastGood != nil && result.LastGood.Generation < policy.Status.LastGood.Generation)
 }
 
 // Reconcile compiles what there is now.
@@ -112,9 +129,12 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	}
 	if restored {
 		snapshot.Gate, rejected = policies.Assemble(o)
-		for name := range brokenPolicies(rejected) { // such as a last good version of which this Sluice no longer has the rule
+		for name, err := range brokenPolicies(rejected) { // such as a last good version of which this Sluice no longer has the rule
 			result := snapshot.Policies[name]
-			result.LastGood = nil
+			result.LastGood, result.Unrestorable = nil, true
+			if result.Err == nil {
+				result.Err = err
+			}
 			snapshot.Policies[name] = result
 		}
 	}
@@ -142,16 +162,14 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	return snapshot
 }
 
-// lastGood is the version of a policy that compiled last: in this process, or as the leader noted it. A policy
-// that was deleted and made anew has none.
+// lastGood is the version of a policy that compiled last: in this process, or as the leader noted it, whichever is newer,
+// so that replicas which saw different edits agree. A policy that was deleted and made anew has none.
 func (c *Compiler) lastGood(p *v1alpha1.GatePolicy) (v1alpha1.LastGood, bool) {
-	if last, ok := c.good[p.UID]; ok {
-		return last, true
+	last, ok := c.good[p.UID]
+	if noted := p.Status.LastGood; noted != nil && (!ok || noted.Generation > last.Generation) {
+		return *noted, true
 	}
-	if p.Status.LastGood != nil {
-		return *p.Status.LastGood, true
-	}
-	return v1alpha1.LastGood{}, false
+	return last, ok
 }
 
 // brokenPolicies are the errors of rejected policies by name.

@@ -2,8 +2,6 @@ package controllers
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -20,122 +20,107 @@ import (
 	"github.com/sluice-gate/sluice/rego"
 )
 
-// replica is a Compiler and what it did.
-type replica struct {
-	*Compiler
-	library *engine.Library
-	events  []string // watch and use, in order
-}
-
-func newReplica(t *testing.T) *replica {
+// replica is a Compiler over a cluster that a test writes.
+func replica(t *testing.T, objects ...client.Object) (*Compiler, client.Client) {
 	t.Helper()
 	library, err := engine.Load(rego.Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := NewMetrics(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &replica{library: library}
-	r.Compiler = &Compiler{Options: policies.Options{Library: library}, Snapshots: &Snapshots{}, Metrics: metrics,
-		good: map[types.UID]v1alpha1.LastGood{},
-		Watch: func(kinds ...schema.GroupKind) {
-			names := []string{"watch"}
-			for _, kind := range kinds {
-				names = append(names, kind.Kind)
-			}
-			r.events = append(r.events, strings.Join(names, " "))
-		},
-		Use: func(*policies.Gate) { r.events = append(r.events, "use") },
-	}
-	return r
-}
-
-// see compiles what the cluster holds.
-func (r *replica) see(t *testing.T, stored ...v1alpha1.GatePolicy) *Snapshot {
-	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme)
-	for i := range stored {
-		builder = builder.WithObjects(&stored[i])
-	}
-	r.Reader = builder.Build()
-	if _, err := r.Reconcile(context.Background(), ctrl.Request{}); err != nil {
+	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&v1alpha1.GatePolicy{}).Build()
+	metrics, err := NewMetrics(prometheus.NewRegistry())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Snapshots.Load()
+	return &Compiler{Reader: cluster, Options: policies.Options{Library: library}, Watch: func(...schema.GroupKind) {}, Use: func(*policies.Gate) {},
+		Snapshots: &Snapshots{}, Metrics: metrics}, cluster
 }
 
-func version(uid types.UID, generation int64, rule string) v1alpha1.GatePolicy {
-	return v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: uid, Generation: generation}, Spec: v1alpha1.GatePolicySpec{Rule: rule}}
+// result compiles and returns what became of the policy p.
+func (c *Compiler) result(t *testing.T) PolicyResult {
+	t.Helper()
+	if _, err := c.Reconcile(context.Background(), ctrl.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	return c.Snapshots.Load().Policies["p"]
 }
 
-const good, bad = "ingress-host-unique", "no-such-rule"
+const shippedRule, noRule = "ingress-tls-required", "no-such-rule"
 
-func TestTheLastGoodVersionStaysInUse(t *testing.T) {
-	r := newReplica(t)
-	if p := r.see(t, version("a", 1, good)).Policies["p"]; p.Err != nil || p.LastGood.Generation != 1 || p.Interest.Rule != good {
-		t.Fatalf("good: %+v", p)
-	}
-	if p := r.see(t, version("a", 2, bad)).Policies["p"]; p.Err == nil || p.LastGood == nil || p.LastGood.Generation != 1 || p.Interest.Rule != good {
-		t.Errorf("then bad: %+v", p)
-	}
-	if p := r.see(t, version("a", 3, bad)).Policies["p"]; p.LastGood == nil || p.LastGood.Generation != 1 {
-		t.Errorf("worse again: %+v", p)
-	}
-	if p := r.see(t, version("b", 1, bad)).Policies["p"]; p.Err == nil || p.LastGood != nil {
-		t.Errorf("deleted and made anew: %+v", p)
-	}
-	if p := r.see(t, version("b", 2, good)).Policies["p"]; p.Err != nil || p.LastGood.Generation != 2 {
-		t.Errorf("good again: %+v", p)
-	}
+func version(uid types.UID, generation int64, rule string) *v1alpha1.GatePolicy {
+	return &v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", UID: uid, Generation: generation}, Spec: v1alpha1.GatePolicySpec{Rule: rule}}
 }
 
-func TestTheLastGoodVersionOutlivesARestart(t *testing.T) {
-	stored := version("a", 5, bad)
-	stored.Status.LastGood = &v1alpha1.LastGood{Generation: 4, Spec: v1alpha1.GatePolicySpec{Rule: good}}
-	if p := newReplica(t).see(t, stored).Policies["p"]; p.LastGood == nil || p.LastGood.Generation != 4 || p.Interest.Rule != good {
-		t.Errorf("%+v", p)
-	}
-	stored.Status.LastGood.Spec.Rule = "rule-of-another-version"
-	snapshot := newReplica(t).see(t, stored, version2("beside", good))
-	if p := snapshot.Policies["p"]; p.Err == nil || p.LastGood != nil {
-		t.Errorf("a last good version that is good no more: %+v", p)
-	}
-	if p := snapshot.Policies["beside"]; p.Err != nil || p.LastGood == nil {
-		t.Errorf("beside it: %+v", p)
-	}
-}
-
-func version2(name, rule string) v1alpha1.GatePolicy {
-	p := version(types.UID(name), 1, rule)
-	p.Name = name
+func noting(p *v1alpha1.GatePolicy, generation int64, rule string) *v1alpha1.GatePolicy {
+	p.Status.LastGood = &v1alpha1.LastGood{Generation: generation, Spec: v1alpha1.GatePolicySpec{Rule: rule}}
 	return p
 }
 
-func TestTheStateIsWatchedBeforeARuleAsks(t *testing.T) {
-	r := newReplica(t)
-	r.see(t)
-	r.see(t, version("a", 1, good))
-	if want := []string{"watch", "use", "watch Ingress IngressClass", "use"}; !slices.Equal(r.events, want) {
-		t.Errorf("%q, want %q", r.events, want)
+// Of edits in quick succession a replica may see only some: its own last good version may be older than the leader's.
+func TestReplicasAgreeOnTheLastGoodVersion(t *testing.T) {
+	c, cluster := replica(t, version("a", 1, shippedRule))
+	if got := c.result(t); got.LastGood == nil || got.LastGood.Generation != 1 {
+		t.Fatalf("%+v", got)
+	}
+	bad := noting(version("a", 3, noRule), 1, shippedRule)
+	replace(t, cluster, bad)
+	if got := c.result(t); got.LastGood == nil || got.LastGood.Generation != 1 || got.Err == nil {
+		t.Fatalf("%+v", got)
+	}
+	noted := noting(version("a", 3, noRule), 2, "ingress-wildcard-host")
+	if !c.concerns(event.UpdateEvent{ObjectOld: bad, ObjectNew: noted}) {
+		t.Error("the leader notes a newer last good version, and nobody compiles it")
+	}
+	replace(t, cluster, noted)
+	if got := c.result(t); got.LastGood == nil || got.LastGood.Generation != 2 || got.Interest.Rule != "ingress-wildcard-host" {
+		t.Errorf("%+v", got)
+	}
+	if c.concerns(event.UpdateEvent{ObjectOld: bad, ObjectNew: noted}) {
+		t.Error("it is in use already")
 	}
 }
 
-func TestWhoDependsOnSnapshotsIsToldOnceOfMany(t *testing.T) {
-	s := &Snapshots{}
-	if s.Load() != nil || s.Gate() != nil {
-		t.Error("there is a snapshot before the first")
+func replace(t *testing.T, cluster client.Client, p *v1alpha1.GatePolicy) {
+	t.Helper()
+	if err := cluster.Delete(context.Background(), &v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}); err != nil {
+		t.Fatal(err)
 	}
-	_ = s.changes(enqueueEverything())
-	for range 3 {
-		s.store(&Snapshot{})
+	if err := cluster.Create(context.Background(), p.DeepCopy()); err != nil {
+		t.Fatal(err)
 	}
-	if told := len(s.listeners[0]); told != 1 {
-		t.Errorf("told %d times", told)
+	stored := &v1alpha1.GatePolicy{}
+	if err := cluster.Get(context.Background(), client.ObjectKeyFromObject(p), stored); err != nil {
+		t.Fatal(err)
+	}
+	stored.Status = p.Status
+	if err := cluster.Status().Update(context.Background(), stored); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatConcernsTheCompiler(t *testing.T) {
+	good, unchanged := version("a", 1, shippedRule), noting(version("a", 1, shippedRule), 1, shippedRule)
+	gone := noting(version("a", 1, noRule), 0, "a-rule-that-is-gone")
+	for name, test := range map[string]struct {
+		stored, before, after *v1alpha1.GatePolicy
+		want                  bool
+	}{
+		"an edit": {good, good, version("a", 2, shippedRule), true},
+		"a policy made anew while the watch was interrupted": {good, good, version("b", 1, noRule), true},
+		"status alone":                        {good, good, unchanged, false},
+		"no last good version, and now one":   {version("a", 2, noRule), version("a", 2, noRule), noting(version("a", 2, noRule), 1, shippedRule), true},
+		"a last good version that fails here": {gone, gone, gone, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := replica(t, test.stored.DeepCopy())
+			c.result(t)
+			if got := c.concerns(event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
 	}
 }

@@ -31,6 +31,8 @@ type PolicyResult struct {
 	Err error
 	// LastGood is the version in use: this generation if it compiled, else an older one; nil if there is none.
 	LastGood *v1alpha1.LastGood
+	// Unrestorable: the last good version that there was doesn't compile any more.
+	Unrestorable bool
 	// Interest is what the version in use wants to be asked about.
 	Interest policies.Interest
 }
