@@ -142,9 +142,21 @@ func isTestLib(module *ast.Module) bool { return module.Package.Path.HasPrefix(t
 // byteOrderMark is what editors on Windows begin a file with. OPA skips it, and then takes no comment of the first line.
 const byteOrderMark = "\ufeff"
 
+// maxNesting bounds how deep the parser goes: two levels for a bracket, one for an operator in a chain. People write a
+// dozen; OPA takes minutes to compile tens of thousands, and nothing ends a compilation before it is done.
+const maxNesting = 500
+
 // parse reads Rego v1 with its annotations.
 func parse(file, source string) (*ast.Module, error) {
-	module, err := ast.ParseModuleWithOpts(file, strings.TrimPrefix(source, byteOrderMark), ast.ParserOptions{
+	source = strings.TrimPrefix(source, byteOrderMark)
+	_, _, nested := ast.NewParser().WithFilename(file).WithReader(strings.NewReader(source)).WithRegoVersion(ast.RegoV1).
+		WithMaxRecursionDepth(maxNesting).Parse()
+	for _, err := range nested {
+		if strings.HasSuffix(err.Message, ast.ErrMaxParsingRecursionDepthExceeded.Error()) {
+			return nil, withSource(fault(err.Location, "what stands here is nested too deep: take it apart, into variables, functions or libs"), map[string]string{file: source})
+		}
+	}
+	module, err := ast.ParseModuleWithOpts(file, source, ast.ParserOptions{
 		RegoVersion: ast.RegoV1, ProcessAnnotation: true, Capabilities: capabilities(),
 	})
 	if err != nil {

@@ -53,6 +53,8 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"unnamed state":      {module("bad", "deny contains \"x\" if count(sluice.state.list(\"Service\", \"a\")) > 1\n"), "sluice.state.list: name Service under custom.state"},
 		"computed state":     {module("bad", "deny contains \"x\" if count(sluice.state.list(input.request.kind.kind, \"a\")) > 1\n"), "sluice.state.list: write the kind as a string"},
 		"http.send":          {module("bad", "deny contains \"x\" if http.send({\"url\": \"http://example.com\"})\n"), "undefined function http.send"},
+		"deep brackets":      {module("bad", "deny contains x if x := "+strings.Repeat("[", 3000)+strings.Repeat("]", 3000)+"\n"), "nested too deep"},
+		"a long sum":         {module("bad", "deny contains \"x\" if 0 == "+strings.Repeat("1 + ", 3000)+"1\n"), "nested too deep"},
 		"now":                {module("bad", "deny contains \"x\" if time.now_ns() > 0\n"), "undefined function time.now_ns"},
 	}
 	for name, c := range cases {
