@@ -105,6 +105,8 @@ func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup
 	}
 }
 
+// covers tells whether an exception excuses the request's object. An object in no namespace is in none that a
+// namespaceSelector selects: what a policy matches in doubt, an exception does not.
 func (e exception) covers(ctx context.Context, r Request, namespace *namespaceLookup) bool {
 	anyOf := func(globs []string, name string) bool {
 		return len(globs) == 0 || slices.ContainsFunc(globs, func(glob string) bool { return matchGlob(glob, name) })
@@ -114,6 +116,9 @@ func (e exception) covers(ctx context.Context, r Request, namespace *namespaceLo
 		return false
 	}
 	if e.objectSelector != nil && !e.objectSelector.Matches(objectLabels(r.Subject())) {
+		return false
+	}
+	if e.namespaceSelector != nil && r.Namespace == "" && !r.isNamespace() {
 		return false
 	}
 	matched, err := matcher{namespaceSelector: e.namespaceSelector}.matchesNamespace(ctx, r, namespace)

@@ -399,6 +399,25 @@ func TestExceptions(t *testing.T) {
 	}
 }
 
+// What is in no namespace is in none that an exception selects.
+func TestNamespaceSelectorExcusesNothingClusterScoped(t *testing.T) {
+	clusterScoped := create(t, `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{"type":"NodePort"}}`)
+	for name, c := range map[string]struct {
+		match   v1alpha1.ExceptionMatch
+		excused bool
+	}{
+		"by selector": {v1alpha1.ExceptionMatch{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}}}, false},
+		"by name":     {v1alpha1.ExceptionMatch{Names: []string{"web"}}, true},
+	} {
+		g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{Exceptions: []v1alpha1.GateException{{
+			ObjectMeta: metav1.ObjectMeta{Name: "own"}, Spec: v1alpha1.GateExceptionSpec{
+				Policies: []string{"nodeport"}, Reason: "why", Expires: metav1.NewTime(time.Now().Add(time.Hour)), Match: c.match}}}}, gatePolicy("nodeport", nil))
+		if d := g.Review(context.Background(), clusterScoped); d.Allowed() != c.excused {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
 // There is no gate with fewer policies than asked for.
 func TestBadPolicies(t *testing.T) {
 	cases := map[string]struct {

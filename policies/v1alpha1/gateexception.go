@@ -67,7 +67,7 @@ type ExceptionMatch struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +listType=set
 	Names []string `json:"names,omitempty"`
-	// NamespaceSelector selects by the labels of the object's namespace.
+	// NamespaceSelector selects by the labels of the object's namespace; cluster-scoped objects are not selected.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 	// ObjectSelector selects by the labels of the object.
