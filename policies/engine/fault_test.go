@@ -117,6 +117,14 @@ func TestOutline(t *testing.T) {
 }
 
 // A rule of which nobody knows what it judges judges all that a person writes.
+// A bad policy is intercepted by what its outline says: the API server refuses a rule for a subresource of no name.
+func TestOutlineNamesNoBadSubresource(t *testing.T) {
+	source := strings.Replace(module("own", "deny contains \"x\" if input.request\n"), "#   kinds", "#   subresources: [status, '*']\n#   kinds", 1)
+	if got := engine.Outline("own.rego", source).Subresources; len(got) != 1 || got[0] != "status" {
+		t.Errorf("subresources %q", got)
+	}
+}
+
 func TestOutlineJudgesEverything(t *testing.T) {
 	named := strings.Replace(module("own", ")"), "#   kinds", "#   judges: [spec.a]\n#   kinds", 1)
 	for _, c := range []struct {

@@ -26,6 +26,8 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"no kinds":           {custom("#   severity: high\n"), "custom.kinds: missing"},
 		"bad kind":           {custom("#   severity: high\n#   kinds: [ingresses]\n"), `custom.kinds: "ingresses": want group/Kind`},
 		"bad operation":      {custom(kinds + "#   operations: [CONNECT]\n"), `custom.operations: "CONNECT": want CREATE, UPDATE or DELETE`},
+		"any subresource":    {custom(kinds + "#   subresources: [status, '*']\n"), `custom.subresources: "*": want names such as status`},
+		"scale":              {custom(kinds + "#   subresources: [scale]\n"), `custom.subresources: "scale": its requests are not about an object of the rule's kinds`},
 		"unknown key":        {custom(kinds + "#   severty: low\n"), "custom.severty: unknown key, want one of"},
 		"open parameters":    {custom(kinds + "#   parameters: {type: object}\n"), "custom.parameters: want additionalProperties: false"},
 		"bad default":        {custom(kinds + "#   parameters: {type: object, additionalProperties: false, properties: {n: {type: integer, default: many}}}\n"), "defaults don't satisfy"},

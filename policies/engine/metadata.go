@@ -64,7 +64,7 @@ func metadata(module *ast.Module) (Metadata, error) {
 	m.Severity = r.severity()
 	m.Kinds = r.kinds("kinds", true)
 	m.Operations = r.operations()
-	m.Subresources = r.texts("subresources")
+	m.Subresources = r.subresources()
 	m.Judges = r.texts("judges")
 	m.State = r.kinds("state", false)
 	m.Generates = r.kinds("generates", false)
@@ -187,6 +187,25 @@ func (r *customReader) kinds(key string, required bool) []schema.GroupKind {
 			continue
 		}
 		out = append(out, kind)
+	}
+	return out
+}
+
+var subresourceForm = regexp.MustCompile(`^[a-z]+$`)
+
+// subresources are those under which the API server sends the object itself. Under others it sends an object of a kind of
+// its own, such as Scale, which no rule of the parent's kind would be asked about: it would be silent.
+func (r *customReader) subresources() []string {
+	var out []string
+	for _, text := range r.texts("subresources") {
+		switch {
+		case !subresourceForm.MatchString(text):
+			r.bad("subresources", "%q: want names such as status", text)
+		case slices.Contains([]string{"attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "scale", "token"}, text):
+			r.bad("subresources", "%q: its requests are not about an object of the rule's kinds, so that the rule would judge none", text)
+		default:
+			out = append(out, text)
+		}
 	}
 	return out
 }
