@@ -35,7 +35,7 @@ func cacheOptions(o Options) cache.Options {
 }
 
 // addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots.
-func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, snapshots *controllers.Snapshots) error {
+func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots) error {
 	metrics, err := controllers.NewMetrics(o.Registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -45,15 +45,15 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		Use: func(g *policies.Gate) { current.Set(g, g.Kinds()) },
 	}
 	interceptor := &controllers.Interceptor{
-		Client: manager.GetClient(), Mapper: manager.GetRESTMapper(), Configuration: o.WebhookConfiguration, Snapshots: snapshots,
+		Client: manager.GetClient(), Kinds: kinds, Configuration: o.WebhookConfiguration, Snapshots: snapshots,
 	}
 	events := manager.GetEventRecorder(eventSource)
 	errs := []error{
 		compiler.SetupWithManager(manager),
 		interceptor.SetupWithManager(manager),
 		(&controllers.PolicyStatus{
-			Client: manager.GetClient(), Mapper: manager.GetRESTMapper(), Snapshots: snapshots, Interceptor: interceptor,
-			Rights:        controllers.NewRights(manager.GetClient(), manager.GetRESTMapper()),
+			Client: manager.GetClient(), Mapper: kinds, Snapshots: snapshots, Interceptor: interceptor,
+			Rights:        controllers.NewRights(manager.GetClient(), kinds),
 			Configuration: o.WebhookConfiguration, StateProblem: known.Known, Events: events,
 		}).SetupWithManager(manager),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
@@ -61,7 +61,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 	}
 	if o.AuditInterval > 0 {
 		errs = append(errs, (&controllers.Auditor{
-			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: manager.GetRESTMapper(),
+			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: kinds,
 			Snapshots: snapshots, Interval: o.AuditInterval, Now: time.Now,
 		}).SetupWithManager(manager))
 	}

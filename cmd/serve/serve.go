@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -87,14 +88,19 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up state: %w", err)
 	}
-	known := state.NewCluster(objects, manager.GetAPIReader(), manager.GetRESTMapper())
+	served, err := discovery.NewDiscoveryClientForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up discovery: %w", err)
+	}
+	kinds := controllers.NewKinds(manager.GetRESTMapper(), served)
+	known := state.NewCluster(objects, manager.GetAPIReader(), kinds)
 	claims, err := newClaimer(manager, o, known)
 	if err != nil {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
 	snapshots := &controllers.Snapshots{}
 	gate := gateOptions(o, known, claims)
-	if err := addControllers(ctx, manager, o, gate, current, known, snapshots); err != nil {
+	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
 	webhook.Vetting{Reader: manager.GetClient(), Options: func() policies.Options {

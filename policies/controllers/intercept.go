@@ -10,12 +10,13 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 // Interceptor keeps the rules of the shipped webhook configurations equal to what the policies want to be asked
@@ -23,13 +24,20 @@ import (
 // configuration, never adds an entry and never touches what GitOps or cert-manager write. It runs on the leader.
 type Interceptor struct {
 	Client client.Client
-	Mapper meta.RESTMapper
+	Kinds  *Kinds
 	// Configuration is the name of both webhook configurations.
 	Configuration string
 	Snapshots     *Snapshots
 
 	problem atomic.Pointer[string]
+	settled atomic.Int64 // Unix nanoseconds: from then on, what is served is what CustomResourceDefinitions say
 }
+
+// settling is how long what is served may lag behind a CustomResourceDefinition, and how often it is read meanwhile.
+const (
+	settling      = 10 * time.Second
+	settlingRetry = time.Second
+)
 
 // unservedRetry is how often kinds that the API server doesn't serve are looked for again, beside the moment in which a
 // CustomResourceDefinition changes: APIServices bring kinds too.
@@ -45,7 +53,10 @@ func (i *Interceptor) SetupWithManager(m ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(m).Named("intercept").
 		Watches(&admissionv1.ValidatingWebhookConfiguration{}, enqueueEverything()).
 		Watches(&admissionv1.MutatingWebhookConfiguration{}, enqueueEverything()).
-		WatchesMetadata(crdMetadata(), enqueueEverything()).
+		WatchesMetadata(crdMetadata(), handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+			i.settled.Store(time.Now().Add(settling).UnixNano())
+			return everything()
+		})).
 		WatchesRawSource(i.Snapshots.changes(enqueueEverything())).
 		Complete(i)
 }
@@ -64,7 +75,11 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	if gate == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	rules, unserved, err := rulesFor(gate.Interests(), i.Mapper)
+	isSettling := time.Now().UnixNano() < i.settled.Load()
+	if isSettling {
+		i.Kinds.Forget()
+	}
+	rules, unserved, err := rulesFor(gate.Interests(), i.Kinds)
 	var found map[bool]client.Object
 	var present map[hook][]admissionv1.RuleWithOperations
 	if err == nil {
@@ -78,7 +93,10 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 		problem = err.Error()
 	}
 	i.problem.Store(&problem)
-	if len(unserved) > 0 {
+	switch {
+	case isSettling:
+		return ctrl.Result{RequeueAfter: settlingRetry}, err
+	case len(unserved) > 0:
 		return ctrl.Result{RequeueAfter: unservedRetry}, err
 	}
 	return ctrl.Result{}, err

@@ -72,6 +72,23 @@ var _ = Describe("the webhook configurations", Serial, func() {
 			ContainSubstring("widgets: refused by the test"))
 		must(ctx, replace(widget, "BIG", "small"), "apply", "-f", "-")
 	})
+
+	It("follow a kind to another version, and say when it is gone", func(ctx SpecContext) {
+		gadgets := replace(widgets, "widget", "gadget", "Widget", "Gadget")
+		sent := func() string {
+			return kubectl(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o",
+				`jsonpath={.webhooks[0].rules[?(@.resources[0]=="gadgets")].apiVersions}`).out
+		}
+		must(ctx, gadgets, "apply", "-f", "-")
+		DeferCleanup(func(ctx SpecContext) { must(ctx, "", "delete", "crd", "gadgets.example.dev", "--ignore-not-found") })
+		turnOn(ctx, "gadgets", rego("example.dev/Gadget", `input.request.object.spec.size == "big"`))
+		Expect(sent()).To(Equal(`["v1"]`))
+		schema := `schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}`
+		must(ctx, replace(gadgets, "- {name: v1, served: true, storage: true", "- {name: v2, served: true, storage: true, "+schema+"}\n    - {name: v1, served: false, storage: false"), "apply", "-f", "-")
+		Eventually(sent).Should(Equal(`["v2"]`))
+		must(ctx, "", "delete", "crd", "gadgets.example.dev")
+		Eventually(func() string { return condition(ctx, "gatepolicy/gadgets", "Ready") }).Should(HavePrefix("False KindNotServed"))
+	})
 })
 
 var _ = Describe("a rule that asks about a kind that Sluice may not read", func() {
