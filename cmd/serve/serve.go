@@ -80,6 +80,7 @@ type Server struct {
 func New(ctx context.Context, o Options) (*Server, error) {
 	created := time.Now()
 	current := &webhook.Current{}
+	o.Config = unlimited(o.Config)
 	manager, err := newManager(o, current)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
@@ -114,6 +115,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return &Server{State: known, manager: manager}, nil
 }
 
+// unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
+// second would hold up reviews that ask for a new namespace, and the status of a thousand policies for minutes.
+func unlimited(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	if config.QPS == 0 {
+		config.QPS = -1
+	}
+	return config
+}
+
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
 
@@ -145,12 +156,9 @@ func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
 	})
 }
 
-// newClaimer has a client of its own: it must not read from a cache, and requests wait for it, so that the API
-// server is to say what is too much.
+// newClaimer has a client of its own: it must not read from a cache.
 func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster) (*reservation.Claimer, error) {
-	config := rest.CopyConfig(manager.GetConfig())
-	config.QPS = -1
-	leases, err := client.New(config, client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
+	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
 	if err != nil {
 		return nil, err
 	}

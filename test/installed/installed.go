@@ -117,6 +117,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	if err != nil {
 		return err
 	}
+	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
 	ports, err := freePorts(2)
 	if err != nil {
 		return err
