@@ -27,8 +27,9 @@ const (
 // goes by. An update that leaves the spec alone passes: labels and finalizers of a bad policy can be changed. Deletions
 // are never asked about.
 type Vetting struct {
-	// Reader lists the policies that are there.
-	Reader client.Reader
+	// Reader lists the policies that are there, as a watch last told. Live lists them past that, before something is refused
+	// because of what is there or is missing: one `kubectl apply` brings policies, and exceptions from them a moment later.
+	Reader, Live client.Reader
 	// Options are those of the gate in use: policies and exceptions are filled in.
 	Options func() policies.Options
 }
@@ -39,9 +40,9 @@ func (v Vetting) Register(server ctrlwebhook.Server, scheme *runtime.Scheme) {
 	server.Register(ExceptionsPath, admission.WithValidator(scheme, exceptionVetting{v}))
 }
 
-func (v Vetting) options(ctx context.Context) (policies.Options, error) {
+func (v Vetting) options(ctx context.Context, from client.Reader) (policies.Options, error) {
 	var all v1alpha1.GatePolicyList
-	if err := v.Reader.List(ctx, &all); err != nil {
+	if err := from.List(ctx, &all); err != nil {
 		return policies.Options{}, fmt.Errorf("list the policies that are there: %w", err)
 	}
 	o := v.Options()
@@ -52,11 +53,18 @@ func (v Vetting) options(ctx context.Context) (policies.Options, error) {
 type policyVetting struct{ Vetting }
 
 func (v policyVetting) ValidateCreate(ctx context.Context, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
-	o, err := v.options(ctx)
+	o, err := v.options(ctx, v.Reader)
 	if err != nil {
 		return nil, err
 	}
-	return nil, refusal(policies.VetPolicy(ctx, o, *policy))
+	refused := policies.VetPolicy(ctx, o, *policy)
+	if collision := new(policies.Collision); errors.As(refused, &collision) {
+		if o, err = v.options(ctx, v.Live); err != nil {
+			return nil, err
+		}
+		refused = policies.VetPolicy(ctx, o, *policy)
+	}
+	return nil, refusal(refused)
 }
 
 func (v policyVetting) ValidateUpdate(ctx context.Context, before, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
@@ -73,11 +81,17 @@ func (policyVetting) ValidateDelete(context.Context, *v1alpha1.GatePolicy) (admi
 type exceptionVetting struct{ Vetting }
 
 func (v exceptionVetting) ValidateCreate(ctx context.Context, exception *v1alpha1.GateException) (admission.Warnings, error) {
-	o, err := v.options(ctx)
+	o, err := v.options(ctx, v.Reader)
 	if err != nil {
 		return nil, err
 	}
 	warning, err := policies.VetException(o, *exception)
+	if err != nil {
+		if o, err = v.options(ctx, v.Live); err != nil {
+			return nil, err
+		}
+		warning, err = policies.VetException(o, *exception)
+	}
 	if warning == "" {
 		return nil, refusal(err)
 	}

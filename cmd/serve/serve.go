@@ -104,7 +104,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	webhook.Vetting{Reader: manager.GetClient(), Options: func() policies.Options {
+	webhook.Vetting{Reader: manager.GetClient(), Live: manager.GetAPIReader(), Options: func() policies.Options {
 		asked := gate
 		asked.Previous = snapshots.Gate()
 		return asked
