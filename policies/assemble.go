@@ -117,12 +117,16 @@ func compile(o Options, good, bad []policy) (*engine.Program, []policy, []policy
 	if o.Previous != nil {
 		previous = o.Previous.program
 	}
+	build := engine.Compile
+	if o.trial {
+		build = engine.Try
+	}
 	for {
 		sources := make([]engine.Policy, len(good))
 		for i, p := range good {
 			sources[i] = engine.Policy{Name: p.name, Rule: p.rule, Parameters: p.parameters}
 		}
-		program, err := engine.Compile(sources, o.Budget, previous)
+		program, err := build(sources, o.Budget, previous)
 		if err == nil {
 			return program, good, bad, rejected
 		}

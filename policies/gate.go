@@ -47,6 +47,8 @@ type Options struct {
 	// Previous is a gate of the same Library whose compiled policies are taken over where their spec is the same; nil
 	// compiles all. It changes how long it takes to make a gate, and nothing else.
 	Previous *Gate
+
+	trial bool // the gate is only to tell what is wrong
 }
 
 // NewGate compiles policies. The error joins one error per thing that is wrong, each with the policy and

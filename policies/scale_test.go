@@ -177,3 +177,28 @@ func BenchmarkGate(b *testing.B) {
 		}
 	})
 }
+
+// To vet one more of a thousand policies takes a fraction of a compilation, so that many can be applied at once.
+func TestVettingOneMore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	library := shipped(t)
+	specs := thousand(t, library)
+	gate, err := policies.NewGate(policies.Options{Library: library, Policies: specs[:999]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times = 20
+	start := time.Now()
+	for range times {
+		if err := policies.VetPolicy(context.Background(), policies.Options{Library: library, Policies: specs[:999], Previous: gate}, specs[999]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := time.Since(start) / times
+	t.Logf("%v each", took)
+	if took > 100*time.Millisecond {
+		t.Errorf("vetting one policy took %v", took)
+	}
+}

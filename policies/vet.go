@@ -14,7 +14,7 @@ import (
 // from compiling among them, and patches that are bound to collide with those of another.
 func VetPolicy(ctx context.Context, o Options, candidate v1alpha1.GatePolicy) error {
 	o.Policies = slices.DeleteFunc(slices.Clone(o.Policies), func(p v1alpha1.GatePolicy) bool { return p.Name == candidate.Name })
-	o.Policies = append(o.Policies, candidate)
+	o.Policies, o.trial = append(o.Policies, candidate), true
 	gate, rejected := Assemble(o)
 	if err := rejectionOf(rejected, PolicyKind, candidate.Name); err != nil {
 		return err
@@ -38,7 +38,7 @@ func VetException(o Options, candidate v1alpha1.GateException) (warning string, 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.Exceptions = []v1alpha1.GateException{candidate}
+	o.Exceptions, o.trial = []v1alpha1.GateException{candidate}, true
 	_, rejected := Assemble(o)
 	if err := rejectionOf(rejected, ExceptionKind, candidate.Name); err != nil {
 		return "", err

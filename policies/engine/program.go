@@ -46,6 +46,16 @@ func (e *PolicyError) Unwrap() error { return e.Err }
 // policy is unchanged if name, rule and parameters are. The error joins a *PolicyError for every policy that is
 // refused; the others would compile without them.
 func Compile(policies []Policy, budget Budget, previous *Program) (*Program, error) {
+	return compileProgram(policies, budget, previous, true)
+}
+
+// Try is Compile for a program that is asked little and soon dropped: it compiles no unchanged policy anew for the sake of
+// being asked together.
+func Try(policies []Policy, budget Budget, previous *Program) (*Program, error) {
+	return compileProgram(policies, budget, previous, false)
+}
+
+func compileProgram(policies []Policy, budget Budget, previous *Program, compact bool) (*Program, error) {
 	p := &Program{policies: policies, seats: make([]seat, len(policies)), budget: budget}
 	indexes := make(map[string]int, len(policies))
 	var errs []error
@@ -58,7 +68,7 @@ func Compile(policies []Policy, budget Budget, previous *Program) (*Program, err
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	kept, changed := allot(policies, indexes, previous)
+	kept, changed := allot(policies, indexes, previous, compact)
 	p.units = kept
 	for _, group := range changed {
 		units, refused := compileUnits(group)

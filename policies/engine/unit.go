@@ -38,9 +38,9 @@ var evaluationBuiltins = sync.OnceValue(func() map[string]*topdown.Builtin {
 })
 
 // allot divides policies among units: those of previous that are as they were, and groups of policies to compile.
-// A change compiles its own unit again, and small units that fit in beside it: no two units could be one, so
-// that there are at most twice as many as there must be.
-func allot(policies []Policy, indexes map[string]int, previous *Program) (kept []*unit, changed [][]Policy) {
+// A change compiles its own unit again, and if they are to be compact, small units that fit in beside it: no two units
+// could be one, so that there are at most twice as many as there must be.
+func allot(policies []Policy, indexes map[string]int, previous *Program, compact bool) (kept []*unit, changed [][]Policy) {
 	compiled := make([]bool, len(policies))
 	if previous != nil {
 		for _, u := range previous.units {
@@ -62,7 +62,7 @@ func allot(policies []Policy, indexes map[string]int, previous *Program) (kept [
 		return kept, nil
 	}
 	slices.SortStableFunc(kept, func(a, b *unit) int { return len(a.policies) - len(b.policies) })
-	for len(kept) > 0 && len(pending)%unitSize != 0 && len(pending)%unitSize+len(kept[0].policies) <= unitSize {
+	for compact && len(kept) > 0 && len(pending)%unitSize != 0 && len(pending)%unitSize+len(kept[0].policies) <= unitSize {
 		pending = append(pending, kept[0].policies...)
 		kept = kept[1:]
 	}
