@@ -62,7 +62,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 	if o.AuditInterval > 0 {
 		errs = append(errs, (&controllers.Auditor{
 			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: kinds,
-			Snapshots: snapshots, Interval: o.AuditInterval, Now: time.Now,
+			Snapshots: snapshots, Interval: o.AuditInterval, Events: events, Now: time.Now,
 		}).SetupWithManager(manager))
 	}
 	return errors.Join(errs...)

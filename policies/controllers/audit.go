@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,7 +31,10 @@ type Auditor struct {
 	Mapper    meta.RESTMapper
 	Snapshots *Snapshots
 	Interval  time.Duration
+	Events    events.EventRecorder
 	Now       func() time.Time
+
+	told map[string]string // by policy: why it could not be counted last time
 }
 
 const (
@@ -53,25 +57,41 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 	if snapshot == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	found := map[string]*v1alpha1.AuditStatus{}
+	found, failed := map[string]*v1alpha1.AuditStatus{}, map[string]error{}
 	var errs []error
 	for kind, names := range auditedKinds(snapshot) {
 		if err := a.kind(ctx, snapshot.Gate, kind, names, found); err != nil {
 			errs = append(errs, err)
 			for _, name := range names { // half a count is none
-				found[name] = nil
+				failed[name] = errors.Join(failed[name], err)
 			}
 		}
 	}
-	for name, status := range found {
-		if status != nil {
-			errs = append(errs, a.write(ctx, name, snapshot.Policies[name], status))
+	for name, result := range snapshot.Policies {
+		if failed[name] == nil {
+			errs = append(errs, a.write(ctx, name, result, found[name]))
 		}
 	}
+	a.tell(ctx, failed)
 	if err := errors.Join(errs...); err != nil {
 		ctrl.LoggerFrom(ctx).Info("audit incomplete", "reason", err.Error())
 	}
 	return ctrl.Result{RequeueAfter: a.Interval}, nil
+}
+
+// tell makes an event of every policy whose objects could not be counted, unless it was for the same reason the last time.
+func (a *Auditor) tell(ctx context.Context, failed map[string]error) {
+	told := map[string]string{}
+	for name, err := range failed {
+		told[name] = err.Error()
+		var policy v1alpha1.GatePolicy
+		if a.told[name] == told[name] || a.Client.Get(ctx, client.ObjectKey{Name: name}, &policy) != nil {
+			continue
+		}
+		a.Events.Eventf(&policy, nil, "Warning", "AuditIncomplete", "Audit", "%s",
+			truncate("the findings in what exists are not counted: "+told[name], maxEventMessage))
+	}
+	a.told = told
 }
 
 // auditedKinds are the kinds of policies that judge, with the policies' names.
@@ -91,8 +111,11 @@ func auditedKinds(snapshot *Snapshot) map[schema.GroupKind][]string {
 // kind judges all objects of a kind.
 func (a *Auditor) kind(ctx context.Context, gate *policies.Gate, kind schema.GroupKind, names []string, found map[string]*v1alpha1.AuditStatus) error {
 	mapping, err := a.Mapper.RESTMapping(kind)
-	if err != nil {
+	if meta.IsNoMatchError(err) {
 		return nil // what is not served has no objects
+	}
+	if err != nil {
+		return err
 	}
 	for _, name := range names {
 		if _, there := found[name]; !there {
@@ -143,19 +166,24 @@ func judgeExisting(ctx context.Context, gate *policies.Gate, object *unstructure
 	return nil
 }
 
-// write notes a count, unless it is the one already noted.
+// write notes a count, unless it is the one already noted. nil is none: the policy judges nothing that is served.
 func (a *Auditor) write(ctx context.Context, name string, result PolicyResult, status *v1alpha1.AuditStatus) error {
 	var policy v1alpha1.GatePolicy
 	if err := a.Client.Get(ctx, client.ObjectKey{Name: name}, &policy); err != nil || policy.UID != result.UID {
 		return client.IgnoreNotFound(err)
 	}
-	if before := policy.Status.Audit; before != nil {
+	switch before := policy.Status.Audit; {
+	case status == nil && before == nil:
+		return nil
+	case status != nil && before != nil:
 		status.Time = before.Time
 		if equality.Semantic.DeepEqual(before, status) {
 			return nil
 		}
 	}
-	status.Time = metav1.NewTime(a.Now())
+	if status != nil {
+		status.Time = metav1.NewTime(a.Now())
+	}
 	patch := client.MergeFrom(policy.DeepCopy())
 	policy.Status.Audit = status
 	if err := a.Client.Status().Patch(ctx, &policy, patch); err != nil && !apierrors.IsNotFound(err) {
