@@ -54,7 +54,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		(&controllers.PolicyStatus{
 			Client: manager.GetClient(), Mapper: kinds, Snapshots: snapshots, Interceptor: interceptor,
 			Rights:        controllers.NewRights(manager.GetClient(), kinds),
-			Configuration: o.WebhookConfiguration, StateProblem: known.Known, Events: events,
+			Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
 		}).SetupWithManager(manager),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
 		(&controllers.Generator{Client: manager.GetClient(), Snapshots: snapshots, Events: events}).SetupWithManager(manager),
@@ -66,4 +66,22 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		}).SetupWithManager(manager))
 	}
 	return errors.Join(errs...)
+}
+
+// outdated is how long a kind may not be kept up to date before policies that ask about it say so: a watch that ends begins
+// anew within seconds.
+const outdated = 10 * time.Second
+
+// stateProblem is why a kind can't be asked about, or no longer is kept up to date.
+func stateProblem(known *state.Cluster) func(schema.GroupKind) error {
+	return func(kind schema.GroupKind) error {
+		if err := known.Known(kind); err != nil {
+			return err
+		}
+		var problem *state.WatchError
+		if errors.As(known.Problem(kind), &problem) && time.Since(problem.Since) > outdated {
+			return fmt.Errorf("what is known is of %s: %w", problem.Since.UTC().Format(time.RFC3339), problem)
+		}
+		return nil
+	}
 }

@@ -46,6 +46,10 @@ const (
 	notReadyRetry  = 5 * time.Second
 )
 
+// readyCheck is how often a policy that is ready is looked at again if it needs rights or state: nobody tells when a right is
+// taken away, or a watch fails.
+const readyCheck = 30 * time.Second
+
 // SetupWithManager registers the reconciler.
 func (s *PolicyStatus) SetupWithManager(m ctrl.Manager) error {
 	all := handler.EnqueueRequestsFromMapFunc(s.all)
@@ -111,6 +115,8 @@ func (s *PolicyStatus) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 		return ctrl.Result{RequeueAfter: notSyncedRetry}, nil
 	case ready.Status != metav1.ConditionTrue && result.Err == nil:
 		return ctrl.Result{RequeueAfter: notReadyRetry}, nil
+	case len(result.Interest.State)+len(result.Interest.Generates) > 0:
+		return ctrl.Result{RequeueAfter: readyCheck}, nil
 	}
 	return ctrl.Result{}, nil
 }

@@ -109,11 +109,13 @@ kind: ClusterRole
 metadata: {name: read-secrets, labels: {rbac.policy.sluice.dev/aggregate-to-sluice: "true"}}
 rules: [{apiGroups: [""], resources: [secrets], verbs: [list, watch]}]
 `, "apply", "-f", "-")
-		DeferCleanup(func(ctx SpecContext) { must(ctx, "", "delete", "clusterrole", "read-secrets") })
+		DeferCleanup(func(ctx SpecContext) { must(ctx, "", "delete", "clusterrole", "read-secrets", "--ignore-not-found") })
 		Eventually(func() string { return condition(ctx, "gatepolicy/curious", "Ready") }, "60s").Should(HavePrefix("True Active"))
 		must(ctx, configMap("rights", "a", "x"), "apply", "-f", "-")
 		must(ctx, "", "create", "secret", "generic", "s", "-n", "rights")
 		Eventually(func() string { return apply(ctx, configMap("rights", "b", "x"), "--dry-run=server").complaint }).Should(
 			ContainSubstring("curious: refused by the test"))
+		must(ctx, "", "delete", "clusterrole", "read-secrets")
+		Eventually(func() string { return condition(ctx, "gatepolicy/curious", "Ready") }, "60s").Should(HavePrefix("False MissingRights"))
 	})
 })
