@@ -44,9 +44,10 @@ func bind(key string, policy Policy) (binding, error) {
 	return b, nil
 }
 
-// policyRoot is a package that belongs to a policy alone.
+// policyRoot is a package that belongs to a policy alone. A compiler writes to all terms of its modules, so that none
+// may be one of OPA's, which other compilers and evaluations read at the same time.
 func policyRoot(kind, policy string) ast.Ref {
-	return ast.Ref{ast.DefaultRootDocument, ast.StringTerm(kind), ast.StringTerm(policy)}
+	return ast.Ref{ast.DefaultRootDocument.Copy(), ast.StringTerm(kind), ast.StringTerm(policy)}
 }
 
 // boundModule is a copy of a module in another package, with the parameters beside its rules.
@@ -99,5 +100,5 @@ func transformSomeDecls(module *ast.Module, change func(ast.Ref) (ast.Value, err
 
 // replacePrefix is ref with another beginning in place of from.
 func replacePrefix(ref, from, to ast.Ref) ast.Ref {
-	return append(append(make(ast.Ref, 0, len(to)+len(ref)-len(from)), to...), ref[len(from):]...)
+	return append(to.Copy(), ref[len(from):]...)
 }

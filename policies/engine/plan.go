@@ -82,7 +82,7 @@ func (u *unit) prepare(active []int, asked []Verb) (*plan, error) {
 	for _, i := range active {
 		for _, verb := range asked {
 			if u.policies[i].Rule.States(verb) {
-				refs = append(refs, ast.NewTerm(ast.Ref{ast.DefaultRootDocument, ast.StringTerm("gate"),
+				refs = append(refs, ast.NewTerm(ast.Ref{ast.DefaultRootDocument.Copy(), ast.StringTerm("gate"),
 					ast.StringTerm(u.policies[i].Name), ast.StringTerm(string(verb))}))
 				out.parts = append(out.parts, planPart{i, verb})
 			}
