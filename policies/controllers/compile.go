@@ -128,15 +128,7 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 		o.Policies[i], snapshot.Policies[p.Name] = p, result
 	}
 	if restored {
-		snapshot.Gate, rejected = policies.Assemble(o)
-		for name, err := range brokenPolicies(rejected) { // such as a last good version of which this Sluice no longer has the rule
-			result := snapshot.Policies[name]
-			result.LastGood, result.Unrestorable = nil, true
-			if result.Err == nil {
-				result.Err = err
-			}
-			snapshot.Policies[name] = result
-		}
+		rejected = snapshot.restore(o, all)
 	}
 	for _, result := range snapshot.Policies {
 		if result.LastGood != nil {
@@ -160,6 +152,34 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	}
 	c.good = good
 	return snapshot
+}
+
+// restore makes the gate anew of o, in which bad policies are as they were when they last were good. Those that are bad as that
+// too, such as by a rule that this Sluice no longer has, match what they themselves say.
+func (s *Snapshot) restore(o policies.Options, all []v1alpha1.GatePolicy) (rejected []policies.Rejected) {
+	if o.Previous == nil { // at start: what just compiled need not compile twice
+		o.Previous = s.Gate
+	}
+	s.Gate, rejected = policies.Assemble(o)
+	again := false
+	for name, err := range brokenPolicies(rejected) {
+		result := s.Policies[name]
+		result.LastGood, result.Unrestorable = nil, true
+		if result.Err == nil {
+			result.Err = err
+		}
+		s.Policies[name], again = result, true
+	}
+	if !again {
+		return rejected
+	}
+	for i, p := range all {
+		if s.Policies[p.Name].Unrestorable {
+			o.Policies[i] = p
+		}
+	}
+	s.Gate, rejected = policies.Assemble(o)
+	return rejected
 }
 
 // lastGood is the version of a policy that compiled last: in this process, or as the leader noted it, whichever is newer,

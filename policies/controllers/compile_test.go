@@ -124,3 +124,13 @@ func TestWhatConcernsTheCompiler(t *testing.T) {
 		})
 	}
 }
+
+// A bad policy whose last good version is gone too fails closed for what its own text says.
+func TestAnUnrestorablePolicyMatchesWhatItSays(t *testing.T) {
+	bad := noting(version("a", 2, ""), 1, "a-rule-that-is-gone")
+	bad.Spec.Rego = "# METADATA\n# custom: {kinds: [Service]}\npackage bad\n\ndeny contains\n"
+	c, _ := replica(t, bad)
+	if got := c.result(t); got.LastGood != nil || len(got.Interest.Kinds) != 1 || got.Interest.Kinds[0] != service {
+		t.Errorf("%+v", got)
+	}
+}
