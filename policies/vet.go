@@ -33,7 +33,7 @@ func VetPolicy(ctx context.Context, o Options, candidate v1alpha1.GatePolicy) er
 }
 
 // VetException tells what is wrong with an exception among o.Policies. One that has expired is valid: it excuses nothing,
-// which the warning says.
+// which the warning says. So is one that objects can come under by a label.
 func VetException(o Options, candidate v1alpha1.GateException) (warning string, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -45,6 +45,9 @@ func VetException(o Options, candidate v1alpha1.GateException) (warning string, 
 	}
 	if expires := candidate.Spec.Expires.Time; !o.Now().Before(expires) {
 		return fmt.Sprintf("spec.expires: %s has passed: the exception excuses nothing", expires.UTC().Format(time.RFC3339)), nil
+	}
+	if m := candidate.Spec.Match; len(m.Names) == 0 && len(m.Namespaces) == 0 && m.NamespaceSelector == nil {
+		return "spec.match: whoever may label an object can excuse it: add names, namespaces or a namespaceSelector", nil
 	}
 	return "", nil
 }

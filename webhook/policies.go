@@ -27,11 +27,19 @@ const (
 // goes by. An update that leaves the spec alone passes: labels and finalizers of a bad policy can be changed. Deletions
 // are never asked about.
 type Vetting struct {
-	// Reader lists the policies that are there, as a watch last told. Live lists them past that, before something is refused
-	// because of what is there or is missing: one `kubectl apply` brings policies, and exceptions from them a moment later.
-	Reader, Live client.Reader
-	// Options are those of the gate in use: policies and exceptions are filled in.
-	Options func() policies.Options
+	reader, live client.Reader
+	options      func() policies.Options
+	turns        chan struct{}
+}
+
+// maxVetting bounds the policies that are compiled for vetting at the same time: reviews need the processors too.
+const maxVetting = 2
+
+// NewVetting makes a Vetting. reader lists the policies that are there, as a watch last told; live lists them past that, before
+// something is refused because of what is there or is missing: one `kubectl apply` brings policies, and exceptions from
+// them a moment later. options are those of the gate in use: policies and exceptions are filled in.
+func NewVetting(reader, live client.Reader, options func() policies.Options) Vetting {
+	return Vetting{reader: reader, live: live, options: options, turns: make(chan struct{}, maxVetting)}
 }
 
 // Register adds the handlers to a server.
@@ -40,12 +48,12 @@ func (v Vetting) Register(server ctrlwebhook.Server, scheme *runtime.Scheme) {
 	server.Register(ExceptionsPath, admission.WithValidator(scheme, exceptionVetting{v}))
 }
 
-func (v Vetting) options(ctx context.Context, from client.Reader) (policies.Options, error) {
+func (v Vetting) optionsFrom(ctx context.Context, from client.Reader) (policies.Options, error) {
 	var all v1alpha1.GatePolicyList
 	if err := from.List(ctx, &all); err != nil {
 		return policies.Options{}, fmt.Errorf("list the policies that are there: %w", err)
 	}
-	o := v.Options()
+	o := v.options()
 	o.Policies = all.Items
 	return o, nil
 }
@@ -53,13 +61,19 @@ func (v Vetting) options(ctx context.Context, from client.Reader) (policies.Opti
 type policyVetting struct{ Vetting }
 
 func (v policyVetting) ValidateCreate(ctx context.Context, policy *v1alpha1.GatePolicy) (admission.Warnings, error) {
-	o, err := v.options(ctx, v.Reader)
+	select {
+	case v.turns <- struct{}{}:
+		defer func() { <-v.turns }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("other policies were vetted until the request's deadline, try again: %w", ctx.Err())
+	}
+	o, err := v.optionsFrom(ctx, v.reader)
 	if err != nil {
 		return nil, err
 	}
 	refused := policies.VetPolicy(ctx, o, *policy)
 	if collision := new(policies.Collision); errors.As(refused, &collision) {
-		if o, err = v.options(ctx, v.Live); err != nil {
+		if o, err = v.optionsFrom(ctx, v.live); err != nil {
 			return nil, err
 		}
 		refused = policies.VetPolicy(ctx, o, *policy)
@@ -81,13 +95,13 @@ func (policyVetting) ValidateDelete(context.Context, *v1alpha1.GatePolicy) (admi
 type exceptionVetting struct{ Vetting }
 
 func (v exceptionVetting) ValidateCreate(ctx context.Context, exception *v1alpha1.GateException) (admission.Warnings, error) {
-	o, err := v.options(ctx, v.Reader)
+	o, err := v.optionsFrom(ctx, v.reader)
 	if err != nil {
 		return nil, err
 	}
 	warning, err := policies.VetException(o, *exception)
 	if err != nil {
-		if o, err = v.options(ctx, v.Live); err != nil {
+		if o, err = v.optionsFrom(ctx, v.live); err != nil {
 			return nil, err
 		}
 		warning, err = policies.VetException(o, *exception)

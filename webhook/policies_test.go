@@ -55,7 +55,7 @@ func TestVettingLooksAgainBeforeItRefuses(t *testing.T) {
 		"there":                {reader(one), reader(one), true, false},
 		"not there":            {reader(), reader(), false, true},
 	} {
-		v := Vetting{Reader: c.cached, Live: c.live, Options: func() policies.Options { return policies.Options{Library: library} }}
+		v := NewVetting(c.cached, c.live, func() policies.Options { return policies.Options{Library: library} })
 		if _, err := (policyVetting{v}).ValidateCreate(ctx, other); (err != nil) != c.policyFails {
 			t.Errorf("%s: policy: %v", name, err)
 		}

@@ -104,11 +104,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
-	webhook.Vetting{Reader: manager.GetClient(), Live: manager.GetAPIReader(), Options: func() policies.Options {
+	webhook.NewVetting(manager.GetClient(), manager.GetAPIReader(), func() policies.Options {
 		asked := gate
 		asked.Previous = snapshots.Gate()
 		return asked
-	}}.Register(manager.GetWebhookServer(), manager.GetScheme())
+	}).Register(manager.GetWebhookServer(), manager.GetScheme())
 	if err := addChecks(manager, o, current, known, created); err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}

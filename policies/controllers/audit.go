@@ -34,8 +34,12 @@ type Auditor struct {
 	Events    events.EventRecorder
 	Now       func() time.Time
 
-	told map[string]string // by policy: why it could not be counted last time
+	told  map[string]string // by policy: why it could not be counted last time
+	ended time.Time
 }
+
+// auditPause is the least time between two audits: policies that change one after another are audited together.
+const auditPause = 5 * time.Second
 
 const (
 	auditPage     = 200
@@ -57,6 +61,10 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 	if snapshot == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
+	if left := auditPause - a.Now().Sub(a.ended); left > 0 && !a.ended.IsZero() {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	defer func() { a.ended = a.Now() }()
 	found, failed := map[string]*v1alpha1.AuditStatus{}, map[string]error{}
 	var errs []error
 	for kind, names := range auditedKinds(snapshot) {

@@ -97,9 +97,15 @@ func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	}
 	started := time.Now()
 	snapshot := c.compile(all.Items, exceptions.Items)
-	// First the state, so that no rule asks for what nobody watches.
-	c.Watch(snapshot.Gate.StateKinds()...)
+	// No rule asks for what nobody watches: neither before the gates change, nor after.
+	kinds := snapshot.Gate.StateKinds()
+	if before := c.Snapshots.Gate(); before != nil {
+		c.Watch(append(before.StateKinds(), kinds...)...)
+	} else {
+		c.Watch(kinds...)
+	}
 	c.Use(snapshot.Gate)
+	c.Watch(kinds...)
 	c.Metrics.observe(snapshot, c.Snapshots.Load(), time.Since(started))
 	c.log(ctx, snapshot)
 	c.Snapshots.store(snapshot)

@@ -40,7 +40,8 @@ var (
 	gadgets      = schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "gadgets"}
 	classKind    = schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}
 	gadgetKind   = schema.GroupKind{Group: "example.com", Kind: "Gadget"}
-	servedByFake = map[schema.GroupVersionResource]string{ingresses: "IngressList", classes: "IngressClassList", namespaces: "NamespaceList", gadgets: "GadgetList"}
+	servedByFake = map[schema.GroupVersionResource]string{ingresses: "IngressList", classes: "IngressClassList", namespaces: "NamespaceList", gadgets: "GadgetList",
+		{Group: "example.com", Version: "v2", Resource: "gadgets"}: "GadgetList"}
 )
 
 func testCluster(t *testing.T, objects ...runtime.Object) (*Cluster, *fake.FakeDynamicClient, *lateMapper) {
@@ -57,12 +58,13 @@ func testCluster(t *testing.T, objects ...runtime.Object) (*Cluster, *fake.FakeD
 // lateMapper learns of a kind while it is in use, as when a CRD is added.
 type lateMapper struct {
 	meta.RESTMapper
-	gadgets atomic.Bool
+	gadgets atomic.Pointer[string] // the version
 }
 
 func (m *lateMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
-	if kind == gadgetKind && m.gadgets.Load() {
-		return &meta.RESTMapping{Resource: gadgets, GroupVersionKind: gadgets.GroupVersion().WithKind("Gadget"), Scope: meta.RESTScopeNamespace}, nil
+	if version := m.gadgets.Load(); kind == gadgetKind && version != nil {
+		gv := schema.GroupVersion{Group: "example.com", Version: *version}
+		return &meta.RESTMapping{Resource: gv.WithResource("gadgets"), GroupVersionKind: gv.WithKind("Gadget"), Scope: meta.RESTScopeNamespace}, nil
 	}
 	return m.RESTMapper.RESTMapping(kind, versions...)
 }
@@ -164,7 +166,7 @@ func TestKindsThatCanNotBeWatchedKeepTheOthersFromNothing(t *testing.T) {
 		t.Errorf("a problem where there is none: %v", c.Problem(classKind))
 	}
 	close(allowed)
-	mapper.gadgets.Store(true)
+	mapper.gadgets.Store(new("v1"))
 	eventually(t, "both kinds, once they can be watched", c.Synced)
 	if c.Problem(ingressKind) != nil || c.Problem(gadgetKind) != nil {
 		t.Errorf("still a problem: %v, %v", c.Problem(ingressKind), c.Problem(gadgetKind))
@@ -183,6 +185,52 @@ func refuse(err error, until chan struct{}) clienttesting.ReactionFunc {
 }
 
 // When the API server is lost, what was read stays, and can be told to be old.
+// A CustomResourceDefinition can go, and come back with another version.
+func TestKindsMoveToAnotherVersion(t *testing.T) {
+	c, server, mapper := testCluster(t)
+	gadget := func(version, name string) *unstructured.Unstructured {
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "example.com/" + version, "kind": "Gadget"}}
+		object.SetNamespace("shop")
+		object.SetName(name)
+		return object
+	}
+	open := map[string]*watch.FakeWatcher{"v1": watch.NewFake(), "v2": watch.NewFake()}
+	served := atomic.Pointer[string]{}
+	v1, v2 := "v1", "v2"
+	served.Store(&v1)
+	server.PrependReactor("list", "gadgets", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		version := action.GetResource().Version
+		if now := served.Load(); now == nil || *now != version {
+			return true, nil, apierrors.NewNotFound(action.GetResource().GroupResource(), "")
+		}
+		list := &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*gadget(version, version)}}
+		list.SetGroupVersionKind(schema.GroupVersionKind{Group: "example.com", Version: version, Kind: "GadgetList"})
+		return true, list, nil
+	})
+	server.PrependWatchReactor("gadgets", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		if served.Load() == nil {
+			return true, nil, apierrors.NewNotFound(gadgets.GroupResource(), "")
+		}
+		return true, open[action.GetResource().Version], nil
+	})
+	mapper.gadgets.Store(&v1)
+	c.Watch(t.Context(), gadgetKind)
+	eventually(t, "v1", func() bool { _, found, err := c.Get(gadgetKind, "shop", "v1"); return found && err == nil })
+
+	served.Store(nil)
+	mapper.gadgets.Store(nil)
+	open["v1"].Error(&metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonExpired, Code: 410})
+	open["v1"].Stop()
+	eventually(t, "nothing is known", func() bool { _, _, err := c.Get(gadgetKind, "shop", "v1"); return errors.Is(err, ErrNotSynced) })
+
+	served.Store(&v2)
+	mapper.gadgets.Store(&v2)
+	eventually(t, "v2", func() bool { _, found, err := c.Get(gadgetKind, "shop", "v2"); return found && err == nil })
+	if _, found, _ := c.Get(gadgetKind, "shop", "v1"); found {
+		t.Error("an object of the CustomResourceDefinition before is still there")
+	}
+}
+
 func TestTheAPIServerIsLost(t *testing.T) {
 	c, server, _ := testCluster(t, unstructuredIngress("shop", "web"))
 	var lost atomic.Bool

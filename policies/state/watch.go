@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -90,20 +91,32 @@ const (
 	maxPause   = 30 * time.Second
 )
 
-// run waits until the kind is served, and then keeps it.
+// run keeps the kind while it is served, in whichever version that is.
 func (w *watched) run(ctx context.Context) {
 	pause := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Steps: 10, Cap: maxPause}
 	for ctx.Err() == nil {
 		mapping, err := w.cluster.mapper.RESTMapping(w.kind)
 		if err == nil {
 			w.reflect(ctx, mapping.Resource, mapping.GroupVersionKind)
-			return
+		} else {
+			if meta.IsNoMatchError(err) {
+				w.unserved()
+			}
+			w.fail(WatchError{Kind: w.kind, Err: err})
 		}
-		w.fail(WatchError{Kind: w.kind, Err: err})
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause.Step()):
 		}
+	}
+}
+
+// unserved forgets objects that went with their CustomResourceDefinition.
+func (w *watched) unserved() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.synced.Swap(false) && !w.dropped {
+		w.cluster.forget(w.kind)
 	}
 }
 
@@ -138,8 +151,11 @@ var errNoAnswer = errors.New("the API server does not answer")
 // noWatch is what client-go returns instead of an error where the connection broke or nobody answered in time.
 var noWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
-// reflect lists and watches, again and again, with pauses after errors.
+// reflect lists and watches, again and again, with pauses after errors. It returns when the resource is there no more: the
+// kind may be served in another version, or not at all.
 func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResource, kind schema.GroupVersionKind) {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	objects := w.cluster.objects.Resource(resource)
 	note := func(verb string, err error) {
 		switch {
@@ -158,6 +174,9 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 			w.try()
 			list, err := objects.List(ctx, options)
 			if note("list", err); err != nil {
+				if apierrors.IsNotFound(err) {
+					leave()
+				}
 				return nil, err
 			}
 			return list, nil

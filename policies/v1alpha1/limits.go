@@ -10,9 +10,11 @@ const (
 	MaxRegoLength = 131072
 	MaxLibs       = 8
 	MaxLibLength  = 65536
+	// MaxSize is in bytes: status holds the last good version beside the spec, and an object has at most 1.5 MiB in etcd.
+	MaxSize = 512 << 10
 )
 
-// CheckSize says which of the modules the API server would refuse as too long or too many.
+// CheckSize says what of the spec the API server would refuse as too long or too many, now or with its status.
 func (s *GatePolicySpec) CheckSize() error {
 	if n := utf8.RuneCountInString(s.Rego); n > MaxRegoLength {
 		return fmt.Errorf("spec.rego: %d characters, at most %d fit in a GatePolicy: move tables into parameters, or split the rule", n, MaxRegoLength)
@@ -24,6 +26,16 @@ func (s *GatePolicySpec) CheckSize() error {
 		if n := utf8.RuneCountInString(lib); n > MaxLibLength {
 			return fmt.Errorf("spec.libs[%d]: %d characters, at most %d fit in a GatePolicy: split the module", i, n, MaxLibLength)
 		}
+	}
+	size := len(s.Rego)
+	for _, lib := range s.Libs {
+		size += len(lib)
+	}
+	if s.Parameters != nil {
+		size += len(s.Parameters.Raw)
+	}
+	if size > MaxSize {
+		return fmt.Errorf("spec: rego, libs and parameters have %d bytes together, at most %d fit in a GatePolicy: split the rule", size, MaxSize)
 	}
 	return nil
 }
