@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
@@ -136,14 +137,13 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	if restored {
 		rejected = snapshot.restore(o, all)
 	}
-	for _, result := range snapshot.Policies {
-		if result.LastGood != nil {
-			good[result.UID] = *result.LastGood
-		}
-	}
 	for _, i := range snapshot.Gate.Interests() {
 		result := snapshot.Policies[i.Policy]
 		result.Interest = i
+		if result.LastGood != nil {
+			result.LastGood.Kinds, result.LastGood.Operations = judged(i)
+			good[result.UID] = *result.LastGood
+		}
 		snapshot.Policies[i.Policy] = result
 	}
 	for _, e := range exceptions {
@@ -158,6 +158,17 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 	}
 	c.good = good
 	return snapshot
+}
+
+// judged is what a policy judges, as its status says it.
+func judged(i policies.Interest) (kinds, operations []string) {
+	for _, kind := range i.Kinds {
+		kinds = append(kinds, engine.FormatGroupKind(kind))
+	}
+	for _, operation := range i.Operations {
+		operations = append(operations, string(operation))
+	}
+	return kinds, operations
 }
 
 // restore makes the gate anew of o, in which bad policies are as they were when they last were good. Those that are bad as that
@@ -180,9 +191,17 @@ func (s *Snapshot) restore(o policies.Options, all []v1alpha1.GatePolicy) (rejec
 		return rejected
 	}
 	for i, p := range all {
-		if s.Policies[p.Name].Unrestorable {
-			o.Policies[i] = p
+		if !s.Policies[p.Name].Unrestorable {
+			continue
 		}
+		// What it judged is the least that it denies, if nothing else tells.
+		if last := p.Status.LastGood; last != nil && len(p.Spec.Match.Kinds) == 0 {
+			p.Spec.Match.Kinds = last.Kinds
+			if len(p.Spec.Match.Operations) == 0 {
+				p.Spec.Match.Operations = last.Operations
+			}
+		}
+		o.Policies[i] = p
 	}
 	s.Gate, rejected = policies.Assemble(o)
 	return rejected

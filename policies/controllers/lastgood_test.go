@@ -77,7 +77,8 @@ const good, bad = "ingress-host-unique", "no-such-rule"
 
 func TestTheLastGoodVersionStaysInUse(t *testing.T) {
 	r := newRecorded(t)
-	if p := r.see(t, storedAs("a", 1, good)).Policies["p"]; p.Err != nil || p.LastGood.Generation != 1 || p.Interest.Rule != good {
+	if p := r.see(t, storedAs("a", 1, good)).Policies["p"]; p.Err != nil || p.LastGood.Generation != 1 || p.Interest.Rule != good ||
+		!slices.Equal(p.LastGood.Kinds, []string{"networking.k8s.io/Ingress"}) || !slices.Equal(p.LastGood.Operations, []string{"CREATE", "UPDATE"}) {
 		t.Fatalf("good: %+v", p)
 	}
 	if p := r.see(t, storedAs("a", 2, bad)).Policies["p"]; p.Err == nil || p.LastGood == nil || p.LastGood.Generation != 1 || p.Interest.Rule != good {
@@ -104,6 +105,14 @@ func TestTheLastGoodVersionOutlivesARestart(t *testing.T) {
 	snapshot := newRecorded(t).see(t, stored, stored2("beside", good))
 	if p := snapshot.Policies["p"]; p.Err == nil || p.LastGood != nil {
 		t.Errorf("a last good version that is good no more: %+v", p)
+	}
+	if got := len(snapshot.Gate.Kinds()); got != 1 {
+		t.Errorf("it denies %d kinds beside those of the other policy", got-1)
+	}
+	stored.Status.LastGood.Kinds, stored.Status.LastGood.Operations = []string{"Service"}, []string{"DELETE"}
+	snapshot = newRecorded(t).see(t, stored, stored2("beside", good))
+	if i := snapshot.Policies["p"].Interest; len(i.Kinds) != 1 || i.Kinds[0].Kind != "Service" || len(i.Operations) != 1 || !i.Judges {
+		t.Errorf("what it judged: %+v", i)
 	}
 	if p := snapshot.Policies["beside"]; p.Err != nil || p.LastGood == nil {
 		t.Errorf("beside it: %+v", p)

@@ -164,6 +164,13 @@ type GatePolicyStatus struct {
 type LastGood struct {
 	Generation int64          `json:"generation"`
 	Spec       GatePolicySpec `json:"spec"`
+	// Kinds and Operations are what this version judged. A policy whose rule is gone denies these.
+	// +optional
+	// +listType=atomic
+	Kinds []string `json:"kinds,omitempty"`
+	// +optional
+	// +listType=atomic
+	Operations []string `json:"operations,omitempty"`
 }
 
 // AuditStatus counts what a policy finds in the objects that exist.
