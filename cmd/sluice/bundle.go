@@ -71,7 +71,11 @@ func (f *bundleFlags) run(command *cobra.Command, args []string) error {
 		_, err = command.OutOrStdout().Write(out.Bytes())
 		return unjudged(err)
 	}
-	return unjudged(writeWhole(f.output, out.Bytes()))
+	if err := writeWhole(f.output, out.Bytes()); err != nil {
+		return unjudged(err)
+	}
+	_, err = fmt.Fprintf(command.ErrOrStderr(), "wrote %s: %s\n", f.output, counted(len(bundled), "policy", "policies"))
+	return unjudged(err)
 }
 
 // writeWhole writes a file, or leaves it as it is.

@@ -10,6 +10,8 @@ const (
 	MaxRegoLength = 131072
 	MaxLibs       = 8
 	MaxLibLength  = 65536
+	// MaxMessageLength is in characters.
+	MaxMessageLength = 1024
 	// MaxSize is in bytes: status holds the last good version beside the spec, and an object has at most 1.5 MiB in etcd.
 	MaxSize = 512 << 10
 )
@@ -26,6 +28,9 @@ func (s *GatePolicySpec) CheckSize() error {
 		if n := utf8.RuneCountInString(lib); n > MaxLibLength {
 			return fmt.Errorf("spec.libs[%d]: %d characters, at most %d fit in a GatePolicy: split the module", i, n, MaxLibLength)
 		}
+	}
+	if n := utf8.RuneCountInString(s.Message); n > MaxMessageLength {
+		return fmt.Errorf("spec.message: %d characters, at most %d: a warning shows fewer, give a link instead", n, MaxMessageLength)
 	}
 	size := len(s.Rego)
 	for _, lib := range s.Libs {
