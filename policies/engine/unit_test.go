@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 )
 
 const unitRule = `# METADATA
@@ -165,13 +164,9 @@ func TestUnitsAnswerInOrder(t *testing.T) {
 	policies := say(sayRule(t), 2*unitSize)
 	policies[3].Parameters = map[string]any{"loop": true}
 	p := mustCompile(t, policies, nil)
-	start := time.Now()
 	got := said(t, p, []int{unitSize + 1, 3, 0, unitSize, 1})
 	if want := []string{"p065", "error", "p000", "p064", "p001"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
-	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 

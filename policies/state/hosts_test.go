@@ -184,12 +184,8 @@ func TestLookingUpHostsIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
 	if _, err := x.HostConflicts(claims, controllerIn(x)); err == nil {
 		t.Error("300,000 comparisons with regular expressions were made")
-	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // The promises about many policies: how many, the time in which they load, and that in which a change to one is live.
-// Machines that run other tests beside this one get twice the time.
+// Report entries have the figures; machines that run other tests beside this one get four times the time.
 const (
 	manyPolicies = 1000
 	loadTime     = 5 * time.Second
@@ -104,7 +104,7 @@ var _ = Describe("a thousand policies", Ordered, Serial, func() {
 		restart(ctx)
 		took := time.Since(started)
 		AddReportEntry("manager started to ready", took.String())
-		Expect(took).To(BeNumerically("<", 2*loadTime))
+		Expect(took).To(BeNumerically("<", 4*loadTime))
 		Expect(apply(ctx, configMap("many-500", "a", "bad-500"), "--dry-run=server").complaint).To(ContainSubstring("many-500: refused by the test"))
 	})
 
@@ -117,7 +117,7 @@ var _ = Describe("a thousand policies", Ordered, Serial, func() {
 			Eventually(func() error { return tryConfigMap(ctx, c, value) }, "20s", "5ms").Should(MatchError(ContainSubstring("many-500: refused by the test")))
 			took := time.Since(started)
 			AddReportEntry("an edit is live after", took.String())
-			Expect(took).To(BeNumerically("<", 2*changeTime))
+			Expect(took).To(BeNumerically("<", 4*changeTime))
 		}
 	})
 })
