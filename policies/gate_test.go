@@ -424,13 +424,21 @@ func TestBadPolicies(t *testing.T) {
 		policy v1alpha1.GatePolicy
 		want   string
 	}{
-		"both":              {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rego = "package x" }), "both rule and rego"},
-		"neither":           {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "" }), "neither rule nor rego"},
-		"unknown rule":      {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "test-nodport" }), `there is no rule "test-nodport"; did you mean "test-nodeport"?`},
-		"unknown action":    {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Action = "deny" }), `spec.action: "deny", want Deny, Warn or Audit`},
-		"bad parameter":     {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Parameters = &runtime.RawExtension{Raw: []byte(`{"x":1}`)} }), "spec.parameters: additional properties 'x' not allowed"},
-		"foreign kind":      {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Kinds = []string{"Pod"} }), `spec.match.kinds[0]: "Pod": the rule test-nodeport does not judge it`},
-		"foreign operation": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Operations = []string{"DELETE"} }), "spec.match.operations[0]"},
+		"both":           {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rego = "package x" }), "both rule and rego"},
+		"neither":        {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "" }), "neither rule nor rego"},
+		"unknown rule":   {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Rule = "test-nodport" }), `there is no rule "test-nodport"; did you mean "test-nodeport"?`},
+		"unknown action": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Action = "deny" }), `spec.action: "deny", want Deny, Warn or Audit`},
+		"bad parameter":  {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Parameters = &runtime.RawExtension{Raw: []byte(`{"x":1}`)} }), "spec.parameters: additional properties 'x' not allowed"},
+		"foreign kind":   {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Kinds = []string{"Pod"} }), `spec.match.kinds[0]: "Pod": the rule test-nodeport does not judge it`},
+		"foreign operation": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) { s.Match.Operations = []string{"DELETE"} }),
+			`spec.match.operations[0]: "DELETE": the rule test-nodeport is for CREATE, UPDATE`},
+		"kind that nothing may match": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+			s.Rule, s.Rego = "", strings.Replace(rule("x", denyNodePort), "kinds: [Service]", "kinds: [Service, coordination.k8s.io/Lease]", 1)
+		}), `policy "nodeport": METADATA custom.kinds: coordination.k8s.io/Lease can't be matched: it is the cluster's heartbeat`},
+		"match of a kind that nothing may match": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
+			s.Rule, s.Rego = "", strings.Replace(rule("x", denyNodePort), "kinds: [Service]", "kinds: [Service, coordination.k8s.io/Lease]", 1)
+			s.Match.Kinds = []string{"Service", "coordination.k8s.io/Lease"}
+		}), `policy "nodeport": spec.match.kinds[1]: coordination.k8s.io/Lease can't be matched: it is the cluster's heartbeat`},
 		"bad selector": {gatePolicy("nodeport", func(s *v1alpha1.GatePolicySpec) {
 			s.Match.ObjectSelector = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Is"}}}
 		}), "spec.match.objectSelector"},

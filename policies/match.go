@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -51,13 +52,17 @@ func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 	}
 	for i, text := range m.Operations {
 		if !slices.Contains(rule.Operations, engine.Operation(text)) {
-			errs = append(errs, fmt.Errorf("spec.match.operations[%d]: %q: the rule %s is for %v", i, text, rule.ID, rule.Operations))
+			errs = append(errs, fmt.Errorf("spec.match.operations[%d]: %q: the rule %s is for %s", i, text, rule.ID, operationNames(rule.Operations)))
 		}
 		out.operations = append(out.operations, engine.Operation(text))
 	}
 	for i, kind := range out.kinds {
-		if reason := NeverMatchable(kind); reason != "" {
-			errs = append(errs, fmt.Errorf("spec.match.kinds[%d]: %s can't be matched: %s", i, engine.FormatGroupKind(kind), reason))
+		reason, field := NeverMatchable(kind), "METADATA custom.kinds"
+		if len(m.Kinds) > 0 {
+			field = fmt.Sprintf("spec.match.kinds[%d]", i)
+		}
+		if reason != "" {
+			errs = append(errs, fmt.Errorf("%s: %s can't be matched: %s", field, engine.FormatGroupKind(kind), reason))
 		}
 	}
 	for i, s := range m.ExcludedSubjects {
@@ -73,6 +78,15 @@ func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 		errs = append(errs, fmt.Errorf("spec.match.objectSelector: %w", err))
 	}
 	return out, errors.Join(errs...)
+}
+
+// operationNames are operations as a person lists them, such as "CREATE, UPDATE".
+func operationNames(operations []engine.Operation) string {
+	names := make([]string, len(operations))
+	for i, operation := range operations {
+		names[i] = string(operation)
+	}
+	return strings.Join(names, ", ")
 }
 
 func selector(s *metav1.LabelSelector) (labels.Selector, error) {
