@@ -87,6 +87,17 @@ func newException(source *v1alpha1.GateException, now time.Time) (exception, err
 	return e, errors.Join(errs...)
 }
 
+// NextExpiry is when the first of those exceptions that excuse at some time ceases to; false if none does.
+func (g *Gate) NextExpiry(at time.Time) (time.Time, bool) {
+	var next time.Time
+	for _, e := range g.exceptions {
+		if at.Before(e.expires) && (next.IsZero() || e.expires.Before(next)) {
+			next = e.expires
+		}
+	}
+	return next, !next.IsZero()
+}
+
 // excuse takes the effect of findings that an exception covers. They stay visible as audits. An exception
 // whose namespaceSelector nobody can answer excuses nothing.
 func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup, findings []Finding) {

@@ -22,7 +22,7 @@ import (
 )
 
 // Auditor judges what exists as if it were created now, by the same gate, and notes per policy how much it finds.
-// It runs on the leader: after every change of a policy or an exception, and every Interval.
+// It runs on the leader: after every change of a policy or an exception, when an exception expires, and every Interval.
 type Auditor struct {
 	// Client writes status.
 	Client client.Client
@@ -64,6 +64,7 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 	if left := auditPause - a.Now().Sub(a.ended); left > 0 && !a.ended.IsZero() {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
+	began := a.Now()
 	defer func() { a.ended = a.Now() }()
 	found, failed := map[string]*v1alpha1.AuditStatus{}, map[string]error{}
 	var errs []error
@@ -84,7 +85,21 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 	if err := errors.Join(errs...); err != nil {
 		ctrl.LoggerFrom(ctx).Info("audit incomplete", "reason", err.Error())
 	}
-	return ctrl.Result{RequeueAfter: a.Interval}, nil
+	return ctrl.Result{RequeueAfter: a.next(snapshot.Gate, began)}, nil
+}
+
+// next is the time until an audit can count something else than the one that began then, though no policy changes; 0 if
+// there is none.
+func (a *Auditor) next(gate *policies.Gate, began time.Time) time.Duration {
+	expiry, found := gate.NextExpiry(began)
+	if !found {
+		return a.Interval
+	}
+	left := expiry.Sub(a.Now())
+	if a.Interval > 0 {
+		left = min(left, a.Interval)
+	}
+	return max(left, time.Millisecond) // it may have expired while objects were judged
 }
 
 // tell makes an event of every policy whose objects could not be counted, unless it was for the same reason the last time.

@@ -64,3 +64,39 @@ func TestAuditKeepsNoCountThatNobodyMade(t *testing.T) {
 		})
 	}
 }
+
+// What an exception excused is found again as soon as the exception has expired.
+func TestAuditComesBackWhenAnExceptionExpires(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	expiring := func(name string, left time.Duration) *v1alpha1.GateException {
+		return &v1alpha1.GateException{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.GateExceptionSpec{Policies: []string{"p"},
+			Match: v1alpha1.ExceptionMatch{Names: []string{"x"}}, Reason: "r", Expires: metav1.NewTime(now.Add(left))}}
+	}
+	for name, test := range map[string]struct {
+		exceptions []client.Object
+		interval   time.Duration
+		takes      time.Duration // from one look at the clock to the next
+		want       time.Duration
+	}{
+		"none":                {nil, time.Minute, 0, time.Minute},
+		"before the interval": {[]client.Object{expiring("a", 50*time.Second), expiring("b", 20*time.Second)}, time.Minute, 0, 20 * time.Second},
+		"after the interval":  {[]client.Object{expiring("a", 2*time.Minute)}, time.Minute, 0, time.Minute},
+		"expired":             {[]client.Object{expiring("a", 0), expiring("b", -time.Second)}, time.Minute, 0, time.Minute},
+		"no interval":         {[]client.Object{expiring("a", time.Hour)}, 0, 0, time.Hour},
+		"during the audit":    {[]client.Object{expiring("a", 3*time.Second)}, time.Minute, 2 * time.Second, time.Millisecond},
+		"nothing to wait for": {nil, 0, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, cluster := replica(t, append(test.exceptions, version("a", 1, "networkpolicy-isolate-egress"))...)
+			c.Options.Now = func() time.Time { return now }
+			c.result(t)
+			clock := now
+			a := &Auditor{Client: cluster, Live: forbidding{}, Mapper: served(), Snapshots: c.Snapshots, Interval: test.interval,
+				Events: events.NewFakeRecorder(10), Now: func() time.Time { defer func() { clock = clock.Add(test.takes) }(); return clock }}
+			got, err := a.Reconcile(context.Background(), ctrl.Request{})
+			if err != nil || got.RequeueAfter != test.want {
+				t.Errorf("comes back after %s, %v; want %s", got.RequeueAfter, err, test.want)
+			}
+		})
+	}
+}
