@@ -2,6 +2,7 @@ package policies_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,6 +179,32 @@ func TestBadExceptions(t *testing.T) {
 		Exceptions: []v1alpha1.GateException{exception("own", func(*v1alpha1.GateExceptionSpec) {})}})
 	if !slices.Equal(names(rejected), []string{"GatePolicy nodeport"}) || !g.Review(context.Background(), create(t, nodePort)).Allowed() {
 		t.Errorf("rejected: %+v", rejected)
+	}
+}
+
+// What an exception is about, and what it can't be about, is said when it is written.
+func TestVetException(t *testing.T) {
+	o := policies.Options{Library: library(t, map[string]string{"nodeport": denyNodePort}), Policies: []v1alpha1.GatePolicy{
+		gatePolicy("nodeport", nil),
+	}}
+	for name, c := range map[string]struct {
+		change       func(*v1alpha1.GateExceptionSpec)
+		warning, err string
+	}{
+		"good":          {func(*v1alpha1.GateExceptionSpec) {}, "", ""},
+		"misspelt":      {func(s *v1alpha1.GateExceptionSpec) { s.Policies = []string{"nodport"} }, "", `spec.policies[0]: there is no policy "nodport"; did you mean "nodeport"?`},
+		"unlike others": {func(s *v1alpha1.GateExceptionSpec) { s.Policies = []string{"ingress-tls"} }, "", `spec.policies[0]: there is no policy "ingress-tls"`},
+	} {
+		e := v1alpha1.GateException{ObjectMeta: metav1.ObjectMeta{Name: "own"}, Spec: v1alpha1.GateExceptionSpec{
+			Policies: []string{"nodeport"}, Match: v1alpha1.ExceptionMatch{Names: []string{"web"}}, Reason: "why", Expires: metav1.NewTime(time.Now().Add(time.Hour))}}
+		c.change(&e.Spec)
+		warning, err := policies.VetException(o, e)
+		if err == nil {
+			err = errors.New("")
+		}
+		if warning != c.warning || err.Error() != c.err {
+			t.Errorf("%s: warning %q, error %q", name, warning, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,7 +36,7 @@ func newExceptions(sources []v1alpha1.GateException, policies map[string]bool, n
 		valid, known := err == nil, false
 		for j, name := range e.policies {
 			if known = known || policies[name]; !policies[name] {
-				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q", j, name))
+				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q%s", j, name, nearest(slices.Sorted(maps.Keys(policies)), name)))
 			}
 		}
 		if err != nil {

@@ -86,14 +86,26 @@ func policyRule(library *engine.Library, name string, spec v1alpha1.GatePolicySp
 
 // nearestRule suggests what a misspelt id could mean.
 func nearestRule(library *engine.Library, id string) string {
-	best, distance := "", 6
+	var ids []string
 	for _, rule := range library.Rules() {
-		if d := levenshtein.ComputeDistance(id, rule.ID); d < distance {
-			best, distance = rule.ID, d
+		ids = append(ids, rule.ID)
+	}
+	if suggestion := nearest(ids, id); suggestion != "" {
+		return suggestion
+	}
+	return "; `sluice rules` lists them"
+}
+
+// nearest suggests the name that a misspelt one could mean; "" if none is like it. Of names as near the first one counts.
+func nearest(names []string, misspelt string) string {
+	best, distance := "", 6
+	for _, name := range names {
+		if d := levenshtein.ComputeDistance(misspelt, name); d < distance {
+			best, distance = name, d
 		}
 	}
 	if best == "" {
-		return "; `sluice rules` lists them"
+		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }
