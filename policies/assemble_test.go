@@ -186,14 +186,21 @@ func TestBadExceptions(t *testing.T) {
 func TestVetException(t *testing.T) {
 	o := policies.Options{Library: library(t, map[string]string{"nodeport": denyNodePort}), Policies: []v1alpha1.GatePolicy{
 		gatePolicy("nodeport", nil),
+		gatePolicy("unread", func(s *v1alpha1.GatePolicySpec) { s.Rule = "test-gone" }),
 	}}
 	for name, c := range map[string]struct {
 		change       func(*v1alpha1.GateExceptionSpec)
 		warning, err string
 	}{
 		"good":          {func(*v1alpha1.GateExceptionSpec) {}, "", ""},
+		"its kind":      {func(s *v1alpha1.GateExceptionSpec) { s.Match.Kinds = []string{"Service"} }, "", ""},
 		"misspelt":      {func(s *v1alpha1.GateExceptionSpec) { s.Policies = []string{"nodport"} }, "", `spec.policies[0]: there is no policy "nodport"; did you mean "nodeport"?`},
 		"unlike others": {func(s *v1alpha1.GateExceptionSpec) { s.Policies = []string{"ingress-tls"} }, "", `spec.policies[0]: there is no policy "ingress-tls"`},
+		"foreign kind": {func(s *v1alpha1.GateExceptionSpec) { s.Match.Kinds = []string{"Service", "Ingress"} },
+			"spec.match.kinds[1]: Ingress is judged by none of spec.policies, which judge Service: the exception excuses nothing of this kind", ""},
+		"a kind of a policy of which no kind is known": {func(s *v1alpha1.GateExceptionSpec) {
+			s.Policies, s.Match.Kinds = []string{"nodeport", "unread"}, []string{"Ingress"}
+		}, "", ""},
 	} {
 		e := v1alpha1.GateException{ObjectMeta: metav1.ObjectMeta{Name: "own"}, Spec: v1alpha1.GateExceptionSpec{
 			Policies: []string{"nodeport"}, Match: v1alpha1.ExceptionMatch{Names: []string{"web"}}, Reason: "why", Expires: metav1.NewTime(time.Now().Add(time.Hour))}}
