@@ -149,6 +149,9 @@ func (a *Auditor) kind(ctx context.Context, gate *policies.Gate, kind schema.Gro
 	list.SetGroupVersionKind(mapping.GroupVersionKind.GroupVersion().WithKind(mapping.GroupVersionKind.Kind + "List"))
 	for next := ""; ; {
 		if err := a.Live.List(ctx, list, client.Limit(auditPage), client.Continue(next)); err != nil {
+			if apierrors.IsForbidden(err) {
+				err = fmt.Errorf("%w: give this right by a ClusterRole with the label %s: \"true\"", err, AggregationLabel)
+			}
 			return fmt.Errorf("list %s: %w", engine.FormatGroupKind(kind), err)
 		}
 		for i := range list.Items {

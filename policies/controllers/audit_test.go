@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,11 +16,14 @@ import (
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
-// forbidding is an API server on which nothing may be listed.
-type forbidding struct{ client.Reader }
+// forbidding is an API server on which nothing can be listed.
+type forbidding struct {
+	client.Reader
+	err error
+}
 
-func (forbidding) List(context.Context, client.ObjectList, ...client.ListOption) error {
-	return errUnreachable
+func (f forbidding) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return f.err
 }
 
 // A count that nothing stands behind any more is taken away; one that can't be made anew stays, and an event says so once.
@@ -30,17 +35,21 @@ func TestAuditKeepsNoCountThatNobodyMade(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		rule  string
+		err   error
 		keeps bool
 		event string
 	}{
-		"a rule that only patches": {"networkpolicy-isolate-egress", false, ""},
-		"a kind that nobody lists": {shippedRule, true, "Warning AuditIncomplete the findings in what exists are not counted: list networking.k8s.io/Ingress: connection refused"},
+		"a rule that only patches": {"networkpolicy-isolate-egress", errUnreachable, false, ""},
+		"a kind that nobody lists": {shippedRule, errUnreachable, true, "Warning AuditIncomplete the findings in what exists are not counted: list networking.k8s.io/Ingress: connection refused"},
+		"a kind that Sluice may not list": {shippedRule, apierrors.NewForbidden(schema.GroupResource{Group: "networking.k8s.io", Resource: "ingresses"}, "", nil), true,
+			"Warning AuditIncomplete the findings in what exists are not counted: list networking.k8s.io/Ingress: ingresses.networking.k8s.io is forbidden: <nil>: " +
+				`give this right by a ClusterRole with the label rbac.policy.sluice.dev/aggregate-to-sluice: "true"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, cluster := replica(t, counted(test.rule))
 			c.result(t)
 			recorder := events.NewFakeRecorder(10)
-			a := &Auditor{Client: cluster, Live: forbidding{}, Mapper: served(), Snapshots: c.Snapshots, Interval: time.Minute, Events: recorder, Now: time.Now}
+			a := &Auditor{Client: cluster, Live: forbidding{err: test.err}, Mapper: served(), Snapshots: c.Snapshots, Interval: time.Minute, Events: recorder, Now: time.Now}
 			for range 2 {
 				if _, err := a.Reconcile(context.Background(), ctrl.Request{}); err != nil {
 					t.Fatal(err)
@@ -91,7 +100,7 @@ func TestAuditComesBackWhenAnExceptionExpires(t *testing.T) {
 			c.Options.Now = func() time.Time { return now }
 			c.result(t)
 			clock := now
-			a := &Auditor{Client: cluster, Live: forbidding{}, Mapper: served(), Snapshots: c.Snapshots, Interval: test.interval,
+			a := &Auditor{Client: cluster, Live: forbidding{err: errUnreachable}, Mapper: served(), Snapshots: c.Snapshots, Interval: test.interval,
 				Events: events.NewFakeRecorder(10), Now: func() time.Time { defer func() { clock = clock.Add(test.takes) }(); return clock }}
 			got, err := a.Reconcile(context.Background(), ctrl.Request{})
 			if err != nil || got.RequeueAfter != test.want {
