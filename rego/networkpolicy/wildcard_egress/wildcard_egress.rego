@@ -21,13 +21,13 @@
 #       ipv4Prefix:
 #         description: as many public IPv4 addresses as a prefix of this length holds may be reached
 #         type: integer
-#         minimum: 0
+#         minimum: 1
 #         maximum: 32
 #         default: 8
 #       ipv6Prefix:
 #         description: as many public IPv6 addresses as a prefix of this length holds may be reached
 #         type: integer
-#         minimum: 0
+#         minimum: 1
 #         maximum: 128
 #         default: 32
 #     additionalProperties: false
