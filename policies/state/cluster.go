@@ -100,10 +100,19 @@ func (c *Cluster) check(kind schema.GroupKind) error {
 		return nil
 	}
 	if problem := w.problem.Load(); problem != nil {
-		return fmt.Errorf("%s: %w: %w", engine.FormatGroupKind(kind), ErrNotSynced, problem)
+		return fmt.Errorf("%s: %w", engine.FormatGroupKind(kind), &unreadError{problem})
 	}
 	return fmt.Errorf("%s: %w", engine.FormatGroupKind(kind), ErrNotSynced)
 }
+
+// unreadError is ErrNotSynced where it is known why.
+type unreadError struct{ problem *WatchError }
+
+// Error implements error.
+func (e *unreadError) Error() string { return "not synced: " + e.problem.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (e *unreadError) Unwrap() []error { return []error{ErrNotSynced, e.problem} }
 
 // Get implements engine.State.
 func (c *Cluster) Get(kind schema.GroupKind, namespace, name string) (engine.Document, bool, error) {

@@ -18,8 +18,11 @@ func TestShippedHooks(t *testing.T) {
 	var mutating admissionv1.MutatingWebhookConfiguration
 	readManifest(t, "../../config/webhook/mutating.yaml", &mutating)
 	var names []string
-	check := func(name string, failure *admissionv1.FailurePolicyType, rules []admissionv1.RuleWithOperations) {
+	check := func(name string, failure *admissionv1.FailurePolicyType, rules []admissionv1.RuleWithOperations, conditions []admissionv1.MatchCondition) {
 		names = append(names, name)
+		if strings.Contains(name, "workloads") && len(conditions) == 0 {
+			t.Errorf("%s has no matchConditions", name)
+		}
 		forPolicies := strings.HasPrefix(name, "gate")
 		if forPolicies != (len(rules) > 0) {
 			t.Errorf("%s has %d rules", name, len(rules))
@@ -34,10 +37,10 @@ func TestShippedHooks(t *testing.T) {
 		}
 	}
 	for _, hook := range validating.Webhooks {
-		check(hook.Name, hook.FailurePolicy, hook.Rules)
+		check(hook.Name, hook.FailurePolicy, hook.Rules, hook.MatchConditions)
 	}
 	for _, hook := range mutating.Webhooks {
-		check(hook.Name, hook.FailurePolicy, hook.Rules)
+		check(hook.Name, hook.FailurePolicy, hook.Rules, hook.MatchConditions)
 	}
 	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
 		"mutate.sluice.dev", "mutate-workloads.sluice.dev"}
