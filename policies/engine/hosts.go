@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"sync"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/types"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -98,7 +97,6 @@ func ControllerOf(state State, class string) (string, error) {
 }
 
 func ingressConflicts(ingress types.Type) function {
-	c := conversion[networkingv1.Ingress, []facts.HostConflict]()
 	return function{
 		name: "sluice.ingress.conflicts",
 		description: "The hosts of an Ingress that Ingresses of other namespaces serve too, in the same class or where one of the two has no class. " +
@@ -106,33 +104,16 @@ func ingressConflicts(ingress types.Type) function {
 		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.HostConflict]()),
 		resultDoc: "conflicts, one for each host: with the first of the other Ingresses, and how many more there are",
 		asks:      []schema.GroupKind{ingressKind, ingressClassKind}, reserves: true,
-		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
-			i, err := c.in(bctx, args[0])
+		call: aboutHosts("conflicts", func(bctx topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.HostConflict, error) {
+			state, err := stateFrom(bctx.Context)
 			if err != nil {
 				return nil, err
 			}
-			if err := checkHostBounds(i); err != nil {
-				return nil, err
+			index, ok := state.(HostIndex)
+			if !ok {
+				return nil, errors.New("this state can't look up hosts")
 			}
-			return cached(bctx, resultKey{"conflicts", i}, func() (ast.Value, error) {
-				controller, err := controllerOf(bctx, i)
-				if err != nil {
-					return nil, err
-				}
-				state, err := stateFrom(bctx.Context)
-				if err != nil {
-					return nil, err
-				}
-				index, ok := state.(HostIndex)
-				if !ok {
-					return nil, errors.New("this state can't look up hosts")
-				}
-				conflicts, err := index.HostConflicts(claimsBy(i, controller), func(class string) (string, error) { return ControllerOf(state, class) })
-				if err != nil {
-					return nil, err
-				}
-				return c.out(conflicts), nil
-			})
-		},
+			return index.HostConflicts(claimsBy(i, controller), func(class string) (string, error) { return ControllerOf(state, class) })
+		}),
 	}
 }
