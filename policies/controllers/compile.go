@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
@@ -162,13 +161,10 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 
 // judged is what a policy judges, as its status says it.
 func judged(i policies.Interest) (kinds, operations []string) {
-	for _, kind := range i.Kinds {
-		kinds = append(kinds, engine.FormatGroupKind(kind))
-	}
 	for _, operation := range i.Operations {
 		operations = append(operations, string(operation))
 	}
-	return kinds, operations
+	return kindNames(i.Kinds), operations
 }
 
 // restore makes the gate anew of o, in which bad policies are as they were when they last were good. Those that are bad as that

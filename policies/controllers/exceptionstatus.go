@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -62,11 +61,8 @@ func (s *ExceptionStatus) Reconcile(ctx context.Context, request ctrl.Request) (
 	exception.Status.ObservedGeneration = exception.Generation
 	meta.SetStatusCondition(&exception.Status.Conditions, condition)
 	if !equality.Semantic.DeepEqual(before, &exception.Status) {
-		if err := s.Client.Status().Update(ctx, &exception); err != nil {
-			if apierrors.IsConflict(err) {
-				return ctrl.Result{RequeueAfter: time.Second}, nil
-			}
-			return ctrl.Result{}, client.IgnoreNotFound(err)
+		if stored, again, err := updateStatus(ctx, s.Client, &exception); !stored {
+			return again, err
 		}
 		last := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
 		if condition.Status != metav1.ConditionTrue && (last == nil || last.Reason != condition.Reason) {

@@ -9,7 +9,6 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -102,11 +101,8 @@ func (s *PolicyStatus) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 		policy.Status.Rule = rule
 	}
 	if !equality.Semantic.DeepEqual(before, &policy.Status) {
-		if err := s.Client.Status().Update(ctx, &policy); err != nil {
-			if apierrors.IsConflict(err) {
-				return ctrl.Result{RequeueAfter: time.Second}, nil // the cache brings the newer one, at once or soon
-			}
-			return ctrl.Result{}, client.IgnoreNotFound(err)
+		if stored, again, err := updateStatus(ctx, s.Client, &policy); !stored {
+			return again, err
 		}
 		s.announce(&policy, before)
 	}
@@ -245,19 +241,16 @@ func describeInterest(i policies.Interest) string {
 		does = append(does, "patches")
 	}
 	if len(i.Generates) > 0 {
-		does = append(does, "generates "+kindNames(i.Generates)+" on")
+		does = append(does, "generates "+strings.Join(kindNames(i.Generates), ", ")+" on")
 	}
-	var operations []string
-	for _, operation := range i.Operations {
-		operations = append(operations, string(operation))
-	}
-	return truncate(fmt.Sprintf("%s %s of %s", strings.Join(does, " and "), strings.Join(operations, ", "), kindNames(i.Kinds)), maxConditionMessage)
+	kinds, operations := judged(i)
+	return truncate(fmt.Sprintf("%s %s of %s", strings.Join(does, " and "), strings.Join(operations, ", "), strings.Join(kinds, ", ")), maxConditionMessage)
 }
 
-func kindNames(kinds []schema.GroupKind) string {
+func kindNames(kinds []schema.GroupKind) []string {
 	names := make([]string, len(kinds))
 	for n, kind := range kinds {
 		names[n] = engine.FormatGroupKind(kind)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
