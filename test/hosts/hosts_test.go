@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -98,13 +99,13 @@ func ingress(namespace, name string, hosts ...string) *networkingv1.Ingress {
 
 // create tries again as clients do where the API server, or Sluice, is too busy to answer.
 func create(ctx context.Context, object *networkingv1.Ingress) error {
-	var err error
-	for range 20 {
-		fresh := object.DeepCopy()
-		if err = api.Create(ctx, fresh); err == nil || apierrors.IsForbidden(err) || apierrors.IsAlreadyExists(err) {
-			return err
-		}
-		time.Sleep(200 * time.Millisecond)
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		last = api.Create(ctx, object.DeepCopy())
+		return last == nil || apierrors.IsForbidden(last) || apierrors.IsAlreadyExists(last), nil
+	})
+	if last != nil {
+		return last
 	}
 	return err
 }
