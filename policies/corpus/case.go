@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/manifest"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
 // The outcomes, the strongest first.
@@ -31,6 +32,8 @@ type Case struct {
 	About   []string
 	Request policies.Request
 	State   []engine.Document
+	// Policies are beside those of the profile, in the place of one of the same name.
+	Policies []v1alpha1.GatePolicy
 }
 
 // source is a case as it is written.
@@ -41,6 +44,7 @@ type source struct {
 	About     []string       `json:"about"`
 	Operation string         `json:"operation"`
 	Raw       bool           `json:"raw"`
+	Policies  []any          `json:"policies"`
 	State     []any          `json:"state"`
 	OldObject map[string]any `json:"oldObject"`
 	Object    map[string]any `json:"object"`
@@ -76,6 +80,9 @@ func readCase(d *manifest.Document) (Case, []manifest.Problem) {
 	}
 	if len(s.About) == 0 {
 		r.bad("about", "about is missing: name the rules that the case is about")
+	}
+	for i := range s.Policies {
+		c.Policies = append(c.Policies, r.policy(fmt.Sprintf("policies[%d]", i)))
 	}
 	for i := range s.State {
 		c.State = append(c.State, r.object(fmt.Sprintf("state[%d]", i), false))
@@ -135,7 +142,7 @@ func (r *caseReader) source() source {
 }
 
 func caseKeys() []string {
-	return []string{"id", "title", "expect", "about", "operation", "raw", "state", "oldObject", "object", "why"}
+	return []string{"id", "title", "expect", "about", "operation", "raw", "policies", "state", "oldObject", "object", "why"}
 }
 
 func (r *caseReader) oneOf(field, value string, wanted ...string) {
@@ -168,4 +175,19 @@ func (r *caseReader) object(field string, raw bool) engine.Document {
 		r.bad(field, err.Error())
 	}
 	return document
+}
+
+// policy reads the GatePolicy at a field.
+func (r *caseReader) policy(field string) v1alpha1.GatePolicy {
+	var policy v1alpha1.GatePolicy
+	object, problems := r.document.Object(field)
+	if len(problems) == 0 && object.Kind != "GatePolicy" {
+		r.bad(field+".kind", "expected a GatePolicy, found "+object.Kind)
+		return policy
+	}
+	if len(problems) == 0 {
+		problems = manifest.DecodeInto(object, &policy)
+	}
+	r.problems = append(r.problems, problems...)
+	return policy
 }

@@ -38,11 +38,14 @@ const (
 type Result struct {
 	Case     Case
 	Status   Status
-	Got      string // the strongest outcome; "could not judge" if there is none
+	Got      string // the strongest outcome; unjudged if there is none
 	Findings []policies.Finding
 	// Reason is why the case failed, or was skipped.
 	Reason string
 }
+
+// unjudged is the outcome of a case without a decision.
+const unjudged = "could not judge"
 
 // evaluationTime is generous: a busy machine must not fail a case. Steps bound what runs away.
 const evaluationTime = 5 * time.Second
@@ -54,7 +57,8 @@ func Run(ctx context.Context, o Options) ([]Result, []manifest.Problem, error) {
 	budget := engine.DefaultBudget()
 	budget.Time = evaluationTime
 	scene := &scene{}
-	gate, err := o.Policies.Gate(policies.Options{State: scene, Namespaces: scene, Budget: budget})
+	options := policies.Options{State: scene, Namespaces: scene, Budget: budget}
+	common, err := o.Policies.Gate(options)
 	if err != nil {
 		return nil, problems, err
 	}
@@ -64,12 +68,26 @@ func Run(ctx context.Context, o Options) ([]Result, []manifest.Problem, error) {
 			return nil, problems, fmt.Errorf("case %s: %w", c.ID, err)
 		}
 		scene.set(c)
-		results = append(results, judge(ctx, gate, c))
+		result := Result{Case: c, Status: Failed, Got: unjudged}
+		if gate, err := o.gate(common, c, options); err != nil {
+			result.Reason = err.Error()
+		} else {
+			result = judge(ctx, gate, c)
+		}
+		results = append(results, result)
 		if o.Progress != nil {
 			o.Progress(i+1, len(cases))
 		}
 	}
 	return results, problems, nil
+}
+
+// gate is the gate of a case: the common one unless it has policies of its own.
+func (o Options) gate(common *policies.Gate, c Case, options policies.Options) (*policies.Gate, error) {
+	if len(c.Policies) == 0 {
+		return common, nil
+	}
+	return o.Policies.With(c.Policies).Gate(options)
 }
 
 func read(paths []string) ([]Case, []manifest.Problem) {
@@ -131,7 +149,7 @@ func judge(ctx context.Context, gate *policies.Gate, c Case) Result {
 	patched := gate.Mutate(ctx, c.Request)
 	request, err := c.Request.Patched(patched.Patches)
 	if err != nil {
-		r.Status, r.Got, r.Reason = Failed, "could not judge", err.Error()
+		r.Status, r.Got, r.Reason = Failed, unjudged, err.Error()
 		return r
 	}
 	decision := gate.Review(ctx, request)
@@ -158,7 +176,7 @@ func outcome(decision policies.Decision, findings []policies.Finding) (string, e
 	for _, f := range findings {
 		switch {
 		case f.Failed && f.Excused == "":
-			return "could not judge", fmt.Errorf("%s could not be evaluated", f.Policy)
+			return unjudged, fmt.Errorf("%s could not be evaluated", f.Policy)
 		case f.Effect == policies.EffectAudit:
 		case f.Effect != policies.EffectWarn:
 			got = Deny
@@ -167,7 +185,7 @@ func outcome(decision policies.Decision, findings []policies.Finding) (string, e
 		}
 	}
 	if !decision.Judged || decision.Failure != "" {
-		return "could not judge", errors.New("no decision was reached: " + decision.Failure)
+		return unjudged, errors.New("no decision was reached: " + decision.Failure)
 	}
 	return got, nil
 }

@@ -34,6 +34,9 @@ func TestRun(t *testing.T) {
 		"service-005": "failed deny keep has to report it",
 		"service-006": "passed allow",
 		"service-007": "failed could not judge broken could not be evaluated",
+		"service-008": "passed warn",
+		"service-009": "passed deny",
+		"service-010": `failed could not judge policy "port": spec.parameters: additional properties 'size' not allowed`,
 	}
 	results := run(t, "testdata/cases")
 	for _, r := range results {
@@ -73,6 +76,8 @@ func TestReadCases(t *testing.T) {
 		"no kind":        {"kind: Service, ", "", "kind is missing"},
 		"raw and bad":    {"state: []", "state: []\nraw: true\n# {port: 80} is fine", ""},
 		"raw and worse":  {"port: 80", "prot: 80", ""},
+		"bad policy":     {"state: []", "policies: [{apiVersion: policy.sluice.dev/v1alpha1, kind: GatePolicy, metadata: {name: a}, spec: {rul: b}}]", `x.yaml:6:99: unknown field "spec.rul"; did you mean "rule"?`},
+		"no policy":      {"state: []", "policies: [{apiVersion: v1, kind: Service, metadata: {name: a}}]", `policies[0].kind: expected a GatePolicy, found Service`},
 		"bad state":      {"state: []", "state: [{a: b}]", "x.yaml:6:9: apiVersion is missing"},
 		"duplicate keys": {"why:", "id: x-002\nwhy:", `duplicate key "id"`},
 	} {

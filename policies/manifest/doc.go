@@ -45,7 +45,9 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
-	b.WriteString(": ")
+	if p.File != "" {
+		b.WriteString(": ")
+	}
 	named := strings.HasPrefix(p.Message, p.Field) || strings.Contains(p.Message, strconv.Quote(p.Field))
 	if p.Field != "" && !named {
 		b.WriteString(p.Field + ": ")

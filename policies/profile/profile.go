@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -154,9 +155,29 @@ func join(shipped, given *reading, library *engine.Library) *Set {
 		})
 		set.places[subject{policyKind, rule.ID}] = place{file: given.rules.Display(rule.File)}
 	}
-	slices.SortFunc(set.Policies, func(a, b v1alpha1.GatePolicy) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(set.Exceptions, func(a, b v1alpha1.GateException) int { return cmp.Compare(a.Name, b.Name) })
+	set.sortByName()
 	return set
+}
+
+// With is the set with further policies, which replace those of the same name.
+func (s *Set) With(further []v1alpha1.GatePolicy) *Set {
+	out := *s
+	out.Policies, out.places = slices.Clone(further), maps.Clone(s.places)
+	for _, p := range further {
+		delete(out.places, subject{policyKind, p.Name})
+	}
+	for _, p := range s.Policies {
+		if !slices.ContainsFunc(further, func(other v1alpha1.GatePolicy) bool { return other.Name == p.Name }) {
+			out.Policies = append(out.Policies, p)
+		}
+	}
+	out.sortByName()
+	return &out
+}
+
+func (s *Set) sortByName() {
+	slices.SortFunc(s.Policies, func(a, b v1alpha1.GatePolicy) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Exceptions, func(a, b v1alpha1.GateException) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // Gate compiles the set. o says the rest: its Library, Policies and Exceptions are replaced. The error is

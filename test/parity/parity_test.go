@@ -16,11 +16,16 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	dto "github.com/prometheus/client_model/go"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/sluice-gate/sluice/policies/corpus"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -50,9 +55,10 @@ var (
 	manager *installed.Manager
 	setter  client.Client
 	author  client.Client
+	warden  client.Client // of policies
 	spoken  = &warnings{}
 	byCLI   = map[string]corpus.Result{}
-	known   []string // policies
+	shipped *profile.Set
 )
 
 var _ = BeforeSuite(func(ctx context.Context) {
@@ -65,18 +71,16 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "restricted", Log: GinkgoLogr,
 		Change: func(all []v1alpha1.GatePolicy) {
 			for i := range all {
-				all[i].Spec.Match.ExcludedSubjects = append(all[i].Spec.Match.ExcludedSubjects, v1alpha1.Subject{Kind: "Group", Name: sceneSetters})
+				excuseSceneSetters(&all[i])
 			}
 		}})
 	Expect(err).NotTo(HaveOccurred())
 	setter = clientOf("scene-setter", nil, "system:masters", sceneSetters)
 	author = clientOf("author", spoken, "system:masters")
-	set, err := profile.Load(profile.Options{Name: "restricted"})
+	warden = clientOf("warden", nil, "system:masters")
+	shipped, err = profile.Load(profile.Options{Name: "restricted"})
 	Expect(err).NotTo(HaveOccurred())
-	for _, p := range set.Policies {
-		known = append(known, p.Name)
-	}
-	results, problems, err := corpus.Run(ctx, corpus.Options{Paths: folders(), Policies: set})
+	results, problems, err := corpus.Run(ctx, corpus.Options{Paths: folders(), Policies: shipped})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(problems).To(BeEmpty())
 	for _, r := range results {
@@ -93,6 +97,10 @@ var _ = AfterSuite(func() {
 	}
 })
 
+func excuseSceneSetters(p *v1alpha1.GatePolicy) {
+	p.Spec.Match.ExcludedSubjects = append(p.Spec.Match.ExcludedSubjects, v1alpha1.Subject{Kind: "Group", Name: sceneSetters})
+}
+
 func clientOf(name string, w *warnings, groups ...string) client.Client {
 	GinkgoHelper()
 	config, err := cluster.AddUser(name, groups...)
@@ -101,7 +109,9 @@ func clientOf(name string, w *warnings, groups ...string) client.Client {
 	if w != nil {
 		config.WarningHandler = w
 	}
-	c, err := client.New(config, client.Options{})
+	scheme := runtime.NewScheme()
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	c, err := client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	return c
 }
@@ -191,6 +201,7 @@ func throughAPIServer(ctx context.Context, c corpus.Case) map[string]bool {
 	GinkgoHelper()
 	stage := &stage{}
 	DeferCleanup(stage.clear)
+	known := usePolicies(ctx, c.Policies)
 	if ns := c.Request.Namespace; ns != "" {
 		stage.namespace(ctx, ns)
 	}
@@ -228,6 +239,69 @@ func throughAPIServer(ctx context.Context, c corpus.Case) map[string]bool {
 		}
 	}
 	return said
+}
+
+// usePolicies puts the policies of a case into force until it ends, and returns the names of all.
+func usePolicies(ctx context.Context, of []v1alpha1.GatePolicy) []string {
+	GinkgoHelper()
+	if len(of) > 0 {
+		apply(ctx, of)
+		DeferCleanup(restorePolicies, of)
+	}
+	var names []string
+	for _, p := range shipped.With(of).Policies {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func restorePolicies(ctx context.Context, of []v1alpha1.GatePolicy) {
+	GinkgoHelper()
+	for _, p := range of {
+		i := slices.IndexFunc(shipped.Policies, func(s v1alpha1.GatePolicy) bool { return s.Name == p.Name })
+		if i >= 0 {
+			apply(ctx, shipped.Policies[i:i+1])
+			continue
+		}
+		Expect(warden.Delete(ctx, &v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: p.Name}})).To(Succeed())
+		Eventually(func() bool { return active(p.Name) }).Should(BeFalse(), "%s is gone", p.Name)
+	}
+}
+
+// apply creates or replaces policies, and waits until they are in force.
+func apply(ctx context.Context, policies []v1alpha1.GatePolicy) {
+	GinkgoHelper()
+	for _, p := range policies {
+		excuseSceneSetters(&p)
+		stored := &v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: p.Name}}
+		_, err := controllerutil.CreateOrUpdate(ctx, warden, stored, func() error { stored.Spec = p.Spec; return nil })
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(func(g Gomega) {
+			g.Expect(warden.Get(ctx, client.ObjectKeyFromObject(stored), stored)).To(Succeed())
+			ready := meta.FindStatusCondition(stored.Status.Conditions, "Ready")
+			g.Expect(ready).NotTo(BeNil())
+			g.Expect(ready.Status).To(Equal(metav1.ConditionTrue), ready.Message)
+			g.Expect(ready.ObservedGeneration).To(Equal(stored.Generation))
+		}).Should(Succeed(), "%s is in force", p.Name)
+	}
+}
+
+// active tells whether Sluice judges by a policy.
+func active(policy string) bool {
+	GinkgoHelper()
+	families, err := manager.Metrics.Gather()
+	Expect(err).NotTo(HaveOccurred())
+	for _, family := range families {
+		if family.GetName() != "sluice_policy_active_generation" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			if slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == "policy" && l.GetValue() == policy }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stage holds what a case put into the cluster.
