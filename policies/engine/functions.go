@@ -179,15 +179,17 @@ func listState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := state.List(kind, Document{args[1].Value}.Text())
+	namespace := Document{args[1].Value}.Text()
+	if kind == networkPolicyKind {
+		if list := listPolicies(bctx, state, namespace); list != nil {
+			return list, nil
+		}
+	}
+	objects, err := state.List(kind, namespace)
 	if err != nil {
 		return nil, err
 	}
-	terms := make([]*ast.Term, len(objects))
-	for i, object := range objects {
-		terms[i] = ast.NewTerm(object.value)
-	}
-	return ast.NewArray(terms...), nil
+	return arrayOf(objects), nil
 }
 
 func getState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {

@@ -127,7 +127,6 @@ func controllerOf(bctx topdown.BuiltinContext, ingress *networkingv1.Ingress) (s
 // wideEgress takes the judged policy, the other policies of its namespace and the limits.
 func wideEgress(policy types.Type) function {
 	one := conversion[networkingv1.NetworkPolicy, []facts.WideEgress]()
-	many := conversion[[]*networkingv1.NetworkPolicy, bool]()
 	limits := conversion[facts.Limits, bool]()
 	return function{
 		name: "sluice.networkpolicy.wide_egress",
@@ -143,7 +142,7 @@ func wideEgress(policy types.Type) function {
 			if err != nil {
 				return nil, fmt.Errorf("policy: %w", err)
 			}
-			others, err := many.in(bctx, args[1])
+			others, err := policiesIn(bctx, args[1])
 			if err != nil {
 				return nil, fmt.Errorf("others: %w", err)
 			}
@@ -151,7 +150,7 @@ func wideEgress(policy types.Type) function {
 			if err != nil {
 				return nil, fmt.Errorf("limits: %w", err)
 			}
-			wide, err := facts.WideEgressOf(np, *others, *allowed)
+			wide, err := facts.WideEgressOf(np, others, *allowed)
 			if err != nil {
 				return nil, err
 			}

@@ -43,10 +43,10 @@ type source struct {
 const egressWork = 1 << 18
 
 // newWidth is nil if np selects no pod.
-func newWidth(np *networkingv1.NetworkPolicy, others []*networkingv1.NetworkPolicy, limits Limits) (*width, error) {
-	pods, err := Compile(&np.Spec.PodSelector, Pods)
+func newWidth(np *networkingv1.NetworkPolicy, others []*Policy, limits Limits) (*width, error) {
+	pods, err := podsOf(np)
 	if err != nil {
-		return nil, fmt.Errorf("spec.podSelector.%w", err)
+		return nil, err
 	}
 	if pods.MatchesNothing() {
 		return nil, nil
@@ -59,14 +59,14 @@ func newWidth(np *networkingv1.NetworkPolicy, others []*networkingv1.NetworkPoli
 		if !joins(np, o) {
 			continue
 		}
-		theirs, err := Compile(&o.Spec.PodSelector, Pods)
+		theirs, err := o.pods()
 		if err != nil {
-			return nil, fmt.Errorf("NetworkPolicy %q: spec.podSelector.%w", o.Name, err)
+			return nil, fmt.Errorf("NetworkPolicy %q: %w", o.Name, err)
 		}
 		if !pods.Overlap(theirs) {
 			continue
 		}
-		if err := w.add(o, theirs, pods.Subset(theirs)); err != nil {
+		if err := w.add(o.NetworkPolicy, theirs, pods.Subset(theirs)); err != nil {
 			return nil, fmt.Errorf("NetworkPolicy %q: %w", o.Name, err)
 		}
 	}

@@ -49,7 +49,7 @@ var ErrTooLarge = errors.New("too many combinations of ports and blocks to judge
 // Results are sorted by field, family and ports; there is one per field and
 // family, more only if the ports of the protocols differ. The error names a
 // field that has no meaning, and the policy if it isn't np's.
-func WideEgressOf(np *networkingv1.NetworkPolicy, others []*networkingv1.NetworkPolicy, limits Limits) ([]WideEgress, error) {
+func WideEgressOf(np *networkingv1.NetworkPolicy, others []*Policy, limits Limits) ([]WideEgress, error) {
 	if !isolates(np, networkingv1.PolicyTypeEgress) {
 		return nil, nil
 	}
@@ -64,7 +64,7 @@ func WideEgressOf(np *networkingv1.NetworkPolicy, others []*networkingv1.Network
 		if !joins(np, o) {
 			continue
 		}
-		bound, err := egressBound(o)
+		bound, err := o.egressBound()
 		if err != nil { // counts only if it selects the same pods
 			bound = wholeInternet
 		}
@@ -84,8 +84,8 @@ func WideEgressOf(np *networkingv1.NetworkPolicy, others []*networkingv1.Network
 }
 
 // joins reports whether o may add to what np opens.
-func joins(np, o *networkingv1.NetworkPolicy) bool {
-	return o != nil && o.Namespace == np.Namespace && o.Name != np.Name && isolates(o, networkingv1.PolicyTypeEgress)
+func joins(np *networkingv1.NetworkPolicy, o *Policy) bool {
+	return o.Namespace == np.Namespace && o.Name != np.Name && isolates(o.NetworkPolicy, networkingv1.PolicyTypeEgress)
 }
 
 // egressBound is at least the number of public addresses that np reaches on

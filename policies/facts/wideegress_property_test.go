@@ -93,8 +93,8 @@ func tooWide(set uint32) bool {
 
 var allPods = allLabels([]string{"a", "b"}, testValues)
 
-// podsOf says for each of allPods whether np selects it.
-func podsOf(t *testing.T, np *networkingv1.NetworkPolicy) []bool {
+// podsIn says for each of allPods whether np selects it.
+func podsIn(t *testing.T, np *networkingv1.NetworkPolicy) []bool {
 	return labelsSelected(t, &np.Spec.PodSelector, allPods)
 }
 
@@ -148,16 +148,16 @@ func TestWideEgressAgainstEnumeration(t *testing.T) {
 		for i := range r.IntN(4) {
 			others = append(others, randomEgress(r, fmt.Sprintf("o%d", i)))
 		}
-		pods := [][]bool{podsOf(t, np)}
+		pods := [][]bool{podsIn(t, np)}
 		for _, o := range others {
-			pods = append(pods, podsOf(t, o))
+			pods = append(pods, podsIn(t, o))
 		}
 		hits := map[string]string{}
-		found, err := WideEgressOf(np, others, egressLimits)
+		found, err := WideEgressOf(np, prepared(others), egressLimits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w, err := newWidth(np, others, egressLimits); err == nil && w != nil && len(np.Spec.Egress) > 0 {
+		if w, err := newWidth(np, prepared(others), egressLimits); err == nil && w != nil && len(np.Spec.Egress) > 0 {
 			if err := w.sweep(); err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func TestWideEgressOfManyBlocks(t *testing.T) {
 		}
 		return np
 	}
-	got, err := WideEgressOf(list("p", 20), []*networkingv1.NetworkPolicy{list("o", 60)}, Limits{IPv4Prefix: 14})
+	got, err := WideEgressOf(list("p", 20), prepared([]*networkingv1.NetworkPolicy{list("o", 60)}), Limits{IPv4Prefix: 14})
 	if err != nil || len(got) != 10 {
 		t.Errorf("%d findings, %v", len(got), err)
 	}

@@ -138,6 +138,14 @@ func (c *Cluster) HostConflicts(of facts.HostClaims, controller func(class strin
 	return c.Index.HostConflicts(of, controller)
 }
 
+// NetworkPolicies implements engine.PolicyIndex.
+func (c *Cluster) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
+	if err := c.check(networkPolicyKind); err != nil {
+		return nil, err
+	}
+	return c.Index.NetworkPolicies(namespace)
+}
+
 // staleAfter is how long Ingresses may not be kept up to date before no host is given away any more. With the 60
 // seconds that a request has, and the 45 after which a connection that is dead without a sign is given up
 // (golang.org/x/net/http2's pings), it is less than a reservation lasts: what others were given is seen or reserved.

@@ -32,7 +32,11 @@ type Index struct {
 type folder struct {
 	objects map[string]*entry
 	sorted  []*entry // by name; nil after a change, and replaced, never changed
+	// policies is sorted as NetworkPolicies; nil for other kinds, and until it is asked for.
+	policies *engine.PolicyList
 }
+
+func (f *folder) changed() { f.sorted, f.policies = nil, nil }
 
 // entry is an object. What comes from an API server stays in its JSON form, a tenth in size, until somebody asks
 // for it: most Ingresses are only ever looked up by host.
@@ -40,6 +44,7 @@ type entry struct {
 	name   string
 	raw    []byte // nil if document was given
 	parsed atomic.Pointer[engine.Document]
+	policy atomic.Pointer[facts.Policy] // of a NetworkPolicy that a fact was asked about
 }
 
 func (e *entry) document() (engine.Document, error) {
@@ -90,7 +95,8 @@ func (x *Index) insert(kind schema.GroupKind, namespace string, e *entry) {
 		f = &folder{objects: map[string]*entry{}}
 		x.kinds[kind][namespace] = f
 	}
-	f.objects[e.name], f.sorted = e, nil
+	f.objects[e.name] = e
+	f.changed()
 }
 
 // Delete removes an object if it is there.
@@ -98,7 +104,7 @@ func (x *Index) Delete(kind schema.GroupKind, namespace, name string) {
 	x.mu.Lock()
 	if f := x.kinds[kind][namespace]; f != nil {
 		delete(f.objects, name)
-		if f.sorted = nil; len(f.objects) == 0 {
+		if f.changed(); len(f.objects) == 0 {
 			delete(x.kinds[kind], namespace)
 		}
 	}
@@ -205,4 +211,6 @@ func kindOf(object engine.Document) schema.GroupKind {
 var (
 	namespaceKind = schema.GroupKind{Kind: "Namespace"}
 	ingressKind   = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
+
+	networkPolicyKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "NetworkPolicy"}
 )

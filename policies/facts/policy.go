@@ -1,0 +1,35 @@
+package facts
+
+import (
+	"fmt"
+	"sync"
+
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// Policy is a NetworkPolicy that is asked about many times: what was computed
+// of it is kept. It must not be changed, and is safe for concurrent use.
+type Policy struct {
+	*networkingv1.NetworkPolicy
+
+	pods        func() (Selector, error)
+	egressBound func() (Reach, error)
+}
+
+// NewPolicy makes a Policy of np, which must not be nil.
+func NewPolicy(np *networkingv1.NetworkPolicy) *Policy {
+	return &Policy{
+		NetworkPolicy: np,
+		pods:          sync.OnceValues(func() (Selector, error) { return podsOf(np) }),
+		egressBound:   sync.OnceValues(func() (Reach, error) { return egressBound(np) }),
+	}
+}
+
+// podsOf are the pods that np selects. The error names the field.
+func podsOf(np *networkingv1.NetworkPolicy) (Selector, error) {
+	pods, err := Compile(&np.Spec.PodSelector, Pods)
+	if err != nil {
+		return Selector{}, fmt.Errorf("spec.podSelector.%w", err)
+	}
+	return pods, nil
+}
