@@ -59,7 +59,7 @@ func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ..
 	if err != nil {
 		return unevaluated(active, err)
 	}
-	ctx = withState(ctx, in.State)
+	ctx = withResults(ctx, in.State)
 	var buffer [unitSize]int
 	first, together := p.seats[active[0]].unit, buffer[:0]
 	for _, policy := range active {
@@ -111,8 +111,28 @@ func (p *Program) evaluateUnits(ctx context.Context, input *ast.Term, active []i
 	return out
 }
 
-// evaluate asks policies of the unit, which active and the outcomes name by their indexes in it.
+// evaluate asks policies of the unit, which active and the outcomes name by their indexes in it. Of those that say
+// nothing the evaluator isn't asked.
 func (u *unit) evaluate(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) []Outcome {
+	remaining := u.screen.remaining(ctx, budget, input, active, asked)
+	if len(remaining) == len(active) {
+		return u.ask(ctx, budget, input, active, asked)
+	}
+	outcomes := make([]Outcome, len(active))
+	for i, policy := range active {
+		outcomes[i].Policy = policy
+	}
+	if len(remaining) == 0 {
+		return outcomes
+	}
+	for _, said := range u.ask(ctx, budget, input, remaining, asked) {
+		outcomes[slices.Index(active, said.Policy)] = said
+	}
+	return outcomes
+}
+
+// ask asks the evaluator.
+func (u *unit) ask(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) []Outcome {
 	if together, err := u.plan(active, asked); err == nil {
 		if outcomes, err := u.run(ctx, budget, together, input); err == nil {
 			return outcomes

@@ -43,7 +43,8 @@ func (f function) declaration() *ast.Builtin {
 }
 
 func (f function) evaluate(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
-	value, err := f.call(bctx, args)
+	bctx.Cache = resultsFrom(bctx)
+	value, err := f.once(bctx, args)
 	switch {
 	case err != nil:
 		return &topdown.Error{Code: topdown.BuiltinErr, Message: fmt.Sprintf("%s: %v", f.name, err), Location: bctx.Location}
@@ -51,6 +52,44 @@ func (f function) evaluate(bctx topdown.BuiltinContext, args []*ast.Term, iter f
 		return nil
 	}
 	return iter(ast.NewTerm(value))
+}
+
+// askedKey is the cache key of a call, whose operands are known by their identity.
+type askedKey struct {
+	name          string
+	first, second ast.Value
+	third         ast.Value
+}
+
+// once calls f, unless it was called with the same operands before.
+func (f function) once(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
+	key := askedKey{name: f.name}
+	for i, operand := range []*ast.Value{&key.first, &key.second, &key.third} {
+		if i < len(f.args) {
+			*operand = args[i].Value
+		}
+	}
+	if len(f.args) > 3 || !hasIdentity(key.first) || !hasIdentity(key.second) || !hasIdentity(key.third) {
+		return f.call(bctx, args)
+	}
+	if kept, ok := bctx.Cache.Get(key); ok {
+		value, _ := kept.(ast.Value)
+		return value, nil
+	}
+	value, err := f.call(bctx, args)
+	if err == nil {
+		bctx.Cache.Put(key, value)
+	}
+	return value, err
+}
+
+// hasIdentity tells whether a value can be a key: a scalar, or a collection, which is held by pointer.
+func hasIdentity(v ast.Value) bool {
+	switch v.(type) {
+	case nil, ast.Null, ast.Boolean, ast.Number, ast.String, *ast.Array, ast.Object, ast.Set:
+		return true
+	}
+	return false
 }
 
 // factFunctions are all functions under sluice.*. Their converters are built once.
@@ -116,13 +155,11 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 			if err != nil {
 				return nil, err
 			}
-			return cached(bctx, resultKey{name, a}, func() (ast.Value, error) {
-				r, err := f(a)
-				if err != nil {
-					return nil, err
-				}
-				return c.out(r), nil
-			})
+			r, err := f(a)
+			if err != nil {
+				return nil, err
+			}
+			return c.out(r), nil
 		},
 	}
 }

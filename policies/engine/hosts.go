@@ -104,7 +104,7 @@ func ingressConflicts(ingress types.Type) function {
 		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.HostConflict]()),
 		resultDoc: "conflicts, one for each host: with the first of the other Ingresses, and how many more there are",
 		asks:      []schema.GroupKind{ingressKind, ingressClassKind}, reserves: true,
-		call: aboutHosts("conflicts", func(bctx topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.HostConflict, error) {
+		call: aboutHosts(func(bctx topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.HostConflict, error) {
 			state, err := stateFrom(bctx.Context)
 			if err != nil {
 				return nil, err

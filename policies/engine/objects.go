@@ -63,15 +63,14 @@ func ingressHosts(ingress types.Type) function {
 		description: "The hosts that an Ingress serves, in rules, default backend and nginx's server-alias: lower-cased, empty for every host; " +
 			"whether a TLS entry with a Secret covers it; whether it claims names that aren't listed.",
 		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.Host]()), resultDoc: "hosts", asks: []schema.GroupKind{ingressClassKind},
-		call: aboutHosts("hosts", func(_ topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.Host, error) {
+		call: aboutHosts(func(_ topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.Host, error) {
 			return facts.ServedHostsBy(i, controller), nil
 		}),
 	}
 }
 
-// aboutHosts is the call of a function of an Ingress, within the bounds, and of the controller that serves it. Its
-// result is kept for the query.
-func aboutHosts[R any](key string, say func(topdown.BuiltinContext, *networkingv1.Ingress, string) (R, error),
+// aboutHosts is the call of a function of an Ingress, within the bounds, and of the controller that serves it.
+func aboutHosts[R any](say func(topdown.BuiltinContext, *networkingv1.Ingress, string) (R, error),
 ) func(topdown.BuiltinContext, []*ast.Term) (ast.Value, error) {
 	c := conversion[networkingv1.Ingress, R]()
 	return func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
@@ -82,17 +81,15 @@ func aboutHosts[R any](key string, say func(topdown.BuiltinContext, *networkingv
 		if err := checkHostBounds(i); err != nil {
 			return nil, err
 		}
-		return cached(bctx, resultKey{key, i}, func() (ast.Value, error) {
-			controller, err := controllerOf(bctx, i)
-			if err != nil {
-				return nil, err
-			}
-			result, err := say(bctx, i, controller)
-			if err != nil {
-				return nil, err
-			}
-			return c.out(result), nil
-		})
+		controller, err := controllerOf(bctx, i)
+		if err != nil {
+			return nil, err
+		}
+		result, err := say(bctx, i, controller)
+		if err != nil {
+			return nil, err
+		}
+		return c.out(result), nil
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/open-policy-agent/opa/v1/topdown"
+	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -18,16 +20,40 @@ type State interface {
 
 type stateKey struct{}
 
+// asking is what the functions of one evaluation share.
+type asking struct {
+	state State
+	// results are those of calls, by askedKey, and what facts read of operands: what is asked twice, by several
+	// policies or by a screen and the evaluator, is computed once. Without it each query has its own.
+	results builtins.Cache
+}
+
+// withState lets functions ask the state.
 func withState(ctx context.Context, state State) context.Context {
-	return context.WithValue(ctx, stateKey{}, state)
+	return context.WithValue(ctx, stateKey{}, &asking{state: state})
+}
+
+// withResults lets functions ask the state, and keep what they find out for as long as the context is used.
+func withResults(ctx context.Context, state State) context.Context {
+	return context.WithValue(ctx, stateKey{}, &asking{state: state, results: builtins.Cache{}})
 }
 
 var errNoState = errors.New("there is no state to ask: name other objects with --state, or run in a cluster")
 
 func stateFrom(ctx context.Context) (State, error) {
-	state, _ := ctx.Value(stateKey{}).(State)
-	if state == nil {
-		return nil, errNoState
+	if shared, _ := ctx.Value(stateKey{}).(*asking); shared != nil && shared.state != nil {
+		return shared.state, nil
 	}
-	return state, nil
+	return nil, errNoState
+}
+
+// resultsFrom are the results to look into and to add to; never nil.
+func resultsFrom(bctx topdown.BuiltinContext) builtins.Cache {
+	if shared, _ := bctx.Context.Value(stateKey{}).(*asking); shared != nil && shared.results != nil {
+		return shared.results
+	}
+	if bctx.Cache != nil {
+		return bctx.Cache
+	}
+	return builtins.Cache{}
 }

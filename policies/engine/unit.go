@@ -22,6 +22,7 @@ const unitSize = 64
 type unit struct {
 	policies []Policy
 	compiler *ast.Compiler
+	screen   *screen
 
 	mu    sync.RWMutex
 	plans map[planKey]*plan
@@ -129,6 +130,7 @@ func compileUnit(policies []Policy) (u *unit, err error) {
 		return nil, err
 	}
 	bindBounded(u.compiler.Modules)
+	u.screen = newScreen(u)
 	return u, nil
 }
 

@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// document is what a name stands for: all rules of that name.
+type document struct {
+	id          int
+	set         bool // a rule with contains
+	opaque      bool // not understood
+	definitions []*definition
+	fallback    *ast.Term // the value of a default rule; nil if there is none
+}
+
+// definition is one rule: its arguments, its body, and its value, or the element that it adds to a set.
+type definition struct {
+	arguments []operand
+	body      []step
+	value     operand
+	slots     int
+	otherwise *definition // else
+}
+
+type stepKind uint8
+
+const (
+	stepOpaque   stepKind = iota
+	stepHolds             // first, which is not false
+	stepEqual             // first = second
+	stepFunction          // a function of the rules, with operands
+	stepBuiltin           // a built-in function with operands
+)
+
+// step is an expression of a body.
+type step struct {
+	kind          stepKind
+	negated       []step // the one expression behind not
+	first, second operand
+	function      *document
+	builtin       *topdown.Builtin
+	operands      []operand
+	out           *operand // nil for a call that is a condition
+}
+
+type operandKind uint8
+
+const (
+	operandOpaque operandKind = iota
+	operandConstant
+	operandSlot
+	operandInput    // with a path
+	operandDocument // with a path
+	operandArray
+)
+
+// operand is a term.
+type operand struct {
+	kind     operandKind
+	constant *ast.Term
+	slot     int // also the base of a path
+	document *document
+	elements []operand // of an array
+	path     []operand
+}
+
+func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path) == 0 }
+
+func (o *operand) understood() bool {
+	opaque := func(part operand) bool { return !part.understood() }
+	return o.kind != operandOpaque && !slices.ContainsFunc(o.elements, opaque) && !slices.ContainsFunc(o.path, opaque)
+}
+
+func (s *step) understood() bool {
+	switch s.kind {
+	case stepHolds:
+		return s.first.understood()
+	case stepEqual:
+		return s.first.understood() && s.second.understood()
+	}
+	return (s.out == nil || s.out.understood()) && !slices.ContainsFunc(s.operands, func(o operand) bool { return !o.understood() })
+}
+
+// screenReader reads compiled rules. Each document is read once.
+type screenReader struct {
+	compiler *ast.Compiler
+	known    map[string]*document
+	builtins map[string]*topdown.Builtin
+}
+
+// document reads the rules of a name; nil if there are none.
+func (r *screenReader) document(name ast.Ref) *document {
+	key := name.String()
+	if d, ok := r.known[key]; ok {
+		return d
+	}
+	rules := r.compiler.GetRulesExact(name)
+	if len(rules) == 0 {
+		return nil
+	}
+	d := &document{id: len(r.known)}
+	r.known[key] = d
+	for _, rule := range rules {
+		switch {
+		case !rule.Head.Ref().IsGround() || d.set != (rule.Head.RuleKind() == ast.MultiValue) && len(d.definitions) > 0:
+			d.opaque = true
+		case rule.Default && len(rule.Head.Args) == 0:
+			d.fallback = rule.Head.Value
+		case rule.Default:
+			d.opaque = true
+		default:
+			d.set = rule.Head.RuleKind() == ast.MultiValue
+			d.definitions = append(d.definitions, r.definition(rule))
+		}
+	}
+	return d
+}
+
+func (r *screenReader) definition(rule *ast.Rule) *definition {
+	body := bodyReader{screenReader: r, slots: map[ast.Var]int{}}
+	d := &definition{arguments: body.operands(rule.Head.Args), body: body.steps(rule.Body)}
+	value := rule.Head.Value
+	if rule.Head.RuleKind() == ast.MultiValue {
+		value = rule.Head.Key
+	}
+	d.value = body.operand(value)
+	d.slots = len(body.slots)
+	if rule.Else != nil {
+		d.otherwise = r.definition(rule.Else)
+	}
+	return d
+}
+
+// bodyReader reads one body.
+type bodyReader struct {
+	*screenReader
+	slots map[ast.Var]int
+}
+
+func (r *bodyReader) steps(body ast.Body) []step {
+	out := make([]step, 0, len(body))
+	for _, expr := range body {
+		next := r.step(expr)
+		if !next.understood() {
+			next = step{}
+		}
+		if expr.Negated {
+			next = step{negated: []step{next}}
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+func (r *bodyReader) step(expr *ast.Expr) step {
+	if len(expr.With) > 0 {
+		return step{}
+	}
+	switch terms := expr.Terms.(type) {
+	case *ast.Term:
+		return step{kind: stepHolds, first: r.operand(terms)}
+	case []*ast.Term:
+		return r.call(expr, terms)
+	}
+	return step{}
+}
+
+// composing are functions that make up what is said, after all conditions: where one is reached, something is said.
+func composing() []string {
+	return []string{boundedPrefix + "sprintf", boundedPrefix + "internal.template_string"}
+}
+
+func (r *bodyReader) call(expr *ast.Expr, terms []*ast.Term) step {
+	if expr.IsEquality() {
+		return step{kind: stepEqual, first: r.operand(terms[1]), second: r.operand(terms[2])}
+	}
+	name, ok := terms[0].Value.(ast.Ref)
+	if !ok {
+		return step{}
+	}
+	operands := r.operands(terms[1:])
+	if name.HasPrefix(ast.DefaultRootRef) {
+		function := r.document(name)
+		if function == nil || function.opaque || len(function.definitions) == 0 {
+			return step{}
+		}
+		return callStep(step{kind: stepFunction, function: function}, operands, len(function.definitions[0].arguments))
+	}
+	builtin := r.builtins[name.String()]
+	if builtin == nil {
+		if decl, call := ast.BuiltinMap[name.String()], topdown.GetBuiltin(name.String()); decl != nil && call != nil {
+			builtin = &topdown.Builtin{Decl: decl, Func: call}
+		}
+	}
+	if builtin == nil || builtin.Decl.Relation || builtin.Decl.Decl.Result() == nil || slices.Contains(composing(), name.String()) {
+		return step{}
+	}
+	return callStep(step{kind: stepBuiltin, builtin: builtin}, operands, builtin.Decl.Decl.Arity())
+}
+
+// callStep parts the arguments of a call from the variable that takes its result.
+func callStep(s step, operands []operand, arity int) step {
+	if len(operands) > arity {
+		s.out = &operands[arity]
+	}
+	s.operands = operands[:arity]
+	return s
+}
+
+func (r *bodyReader) operands(terms []*ast.Term) []operand {
+	out := make([]operand, len(terms))
+	for i, term := range terms {
+		out[i] = r.operand(term)
+	}
+	return out
+}
+
+func (r *bodyReader) operand(term *ast.Term) operand {
+	switch value := term.Value.(type) {
+	case ast.Var:
+		return r.base(value)
+	case ast.Ref:
+		return r.ref(value)
+	case *ast.Array:
+		if value.IsGround() {
+			return operand{kind: operandConstant, constant: term}
+		}
+		elements := make([]operand, 0, value.Len())
+		value.Foreach(func(element *ast.Term) { elements = append(elements, r.operand(element)) })
+		return operand{kind: operandArray, elements: elements}
+	case ast.Null, ast.Boolean, ast.Number, ast.String:
+		return operand{kind: operandConstant, constant: term}
+	case ast.Object, ast.Set:
+		if term.IsGround() {
+			return operand{kind: operandConstant, constant: term}
+		}
+	}
+	return operand{}
+}
+
+// base is a variable, which may stand at the beginning of a path.
+func (r *bodyReader) base(name ast.Var) operand {
+	switch {
+	case name.Equal(ast.InputRootDocument.Value):
+		return operand{kind: operandInput}
+	case name.Equal(ast.DefaultRootDocument.Value):
+		return operand{}
+	}
+	slot, ok := r.slots[name]
+	if !ok {
+		slot = len(r.slots)
+		r.slots[name] = slot
+	}
+	return operand{kind: operandSlot, slot: slot}
+}
+
+func (r *bodyReader) ref(ref ast.Ref) operand {
+	head, ok := ref[0].Value.(ast.Var)
+	if !ok {
+		return operand{}
+	}
+	if !ref.HasPrefix(ast.DefaultRootRef) {
+		out := r.base(head)
+		out.path = r.operands(ref[1:])
+		return out
+	}
+	for n := 2; n <= len(ref) && ref[:n].IsGround(); n++ {
+		if d := r.document(ref[:n]); d != nil {
+			return operand{kind: operandDocument, document: d, path: r.operands(ref[n:])}
+		}
+	}
+	return operand{}
+}

@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// solve looks for solutions of a definition's body, for a call with arguments. take is called for every solution with
+// its value, and goes on to the next by none; without take, the first solution ends the search.
+func (s *screening) solve(d *definition, arguments []*ast.Term, take func(value *ast.Term) result) result {
+	f := solving{screening: s, base: len(s.slots), goal: goal{d.body, &d.value, take}}
+	for range d.slots {
+		s.slots = append(s.slots, nil)
+	}
+	mark := len(s.trail)
+	out := none
+	matched := true
+	for i := range d.arguments {
+		if matched = f.match(&d.arguments[i], arguments[i], &out); !matched {
+			break
+		}
+	}
+	if matched {
+		out = f.steps(0)
+	}
+	s.unbind(mark)
+	s.slots = s.slots[:f.base]
+	return out
+}
+
+// solving is a body that is being solved.
+type solving struct {
+	*screening
+	base int // of its slots
+	goal
+}
+
+// goal is what is looked for.
+type goal struct {
+	body  []step
+	value *operand
+	take  func(value *ast.Term) result // nil to end with the first solution
+}
+
+func (f solving) solved() result {
+	if f.take == nil {
+		return found
+	}
+	value, known := f.valueOf(f.value)
+	if known != found {
+		return unsure
+	}
+	return f.take(value)
+}
+
+// steps solves the body from a step on.
+func (f solving) steps(at int) result {
+	if at == len(f.body) {
+		return f.solved()
+	}
+	if f.meter.Cancelled() {
+		return unsure
+	}
+	st := &f.body[at]
+	if st.negated != nil {
+		inner := solving{screening: f.screening, base: f.base, goal: goal{body: st.negated}}
+		switch inner.steps(0) {
+		case none:
+			return f.steps(at + 1)
+		case found:
+			return none
+		}
+		return unsure
+	}
+	switch st.kind {
+	case stepHolds:
+		return f.each(&st.first, test{}, at)
+	case stepEqual:
+		return f.equal(&st.first, &st.second, at)
+	case stepFunction, stepBuiltin:
+		value, known := f.call(st)
+		if known != found {
+			return known
+		}
+		return f.pass(value, test{variable: st.out}, at)
+	}
+	return unsure
+}
+
+// test is what a value has to pass: to match an operand, to equal a term, or not to be false.
+type test struct {
+	variable *operand
+	equals   *ast.Term
+}
+
+// pass goes on to the step behind at if a value passes.
+func (f solving) pass(value *ast.Term, t test, at int) result {
+	switch {
+	case t.variable != nil:
+		return f.matching(t.variable, value, at)
+	case t.equals != nil:
+		if !t.equals.Equal(value) {
+			return none
+		}
+	case value.Value == ast.Value(ast.Boolean(false)):
+		return none
+	}
+	return f.steps(at + 1)
+}
+
+// equal unifies two operands, and goes on.
+func (f solving) equal(a, b *operand, at int) result {
+	left, knownA := f.valueOf(a)
+	right, knownB := f.valueOf(b)
+	switch {
+	case knownA == unsure || knownB == unsure:
+		return unsure
+	case knownA == none || knownB == none:
+		return none
+	case knownB == found:
+		return f.matching(a, right, at)
+	case knownA == found:
+		return f.matching(b, left, at)
+	case a.isVariable(): // and an iteration on the other side
+		return f.each(b, test{variable: a}, at)
+	case b.isVariable():
+		return f.each(a, test{variable: b}, at)
+	}
+	return unsure
+}
+
+// matching goes on if an operand can be a value.
+func (f solving) matching(o *operand, value *ast.Term, at int) result {
+	if !o.isVariable() && o.kind != operandArray {
+		return f.each(o, test{equals: value}, at)
+	}
+	mark, out := len(f.trail), none
+	if f.match(o, value, &out) {
+		out = f.steps(at + 1)
+	}
+	f.unbind(mark)
+	return out
+}
+
+// match binds the variables of an operand so that it is the value. Where it can't, otherwise says why: none or unsure.
+func (f solving) match(o *operand, value *ast.Term, otherwise *result) bool {
+	switch {
+	case o.isVariable():
+		slot := f.base + o.slot
+		if bound := f.slots[slot]; bound != nil {
+			return bound.Equal(value)
+		}
+		f.slots[slot] = value
+		f.trail = append(f.trail, slot)
+		return true
+	case o.kind == operandArray:
+		array, ok := value.Value.(*ast.Array)
+		if !ok || array.Len() != len(o.elements) {
+			return false
+		}
+		for i := range o.elements {
+			if !f.match(&o.elements[i], array.Elem(i), otherwise) {
+				return false
+			}
+		}
+		return true
+	}
+	mine, known := f.valueOf(o)
+	if known != found {
+		*otherwise = orUnsure(known)
+		return false
+	}
+	return mine.Equal(value)
+}
+
+func (s *screening) unbind(mark int) {
+	for _, slot := range s.trail[mark:] {
+		if slot < len(s.slots) {
+			s.slots[slot] = nil
+		}
+	}
+	s.trail = s.trail[:mark]
+}

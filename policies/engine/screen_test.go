@@ -1,0 +1,285 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-gate/sluice/policies/corpus"
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/state"
+	"github.com/sluice-gate/sluice/rego"
+)
+
+// screened compares what a program says with what the evaluator alone says, and returns the policies that it wasn't
+// asked about.
+func screened(t *testing.T, program *engine.Program, in engine.Input, active []int) []string {
+	t.Helper()
+	ctx := context.Background()
+	verbs := []engine.Verb{engine.Deny, engine.Warn, engine.Patch, engine.Generate}
+	got, want := program.Evaluate(ctx, in, active, verbs...), program.Ask(ctx, in, active, verbs...)
+	for i := range want {
+		if fmt.Sprint(got[i].Err) != fmt.Sprint(want[i].Err) {
+			t.Errorf("%s: got the error %v, want %v", program.Policies()[active[i]].Name, got[i].Err, want[i].Err)
+		}
+		got[i].Err, want[i].Err = nil, nil
+		if !reflect.DeepEqual(got[i], want[i]) {
+			t.Errorf("%s: got %+v, want %+v", program.Policies()[active[i]].Name, got[i], want[i])
+		}
+	}
+	var quiet []string
+	for _, policy := range program.Quiet(ctx, in, active, verbs...) {
+		quiet = append(quiet, program.Policies()[policy].Name)
+	}
+	return quiet
+}
+
+// thing is a rule about a kind whose fields nobody knows.
+func thing(body string) string {
+	return strings.Replace(module("a", body), "networking.k8s.io/Ingress", "example.com/Thing", 1)
+}
+
+func TestScreenUnderstandsConditions(t *testing.T) {
+	object := `{"spec":{"a":1,"zero":0,"no":false,"null":null,"list":[{"x":1},{"x":2,"y":true}],"empty":[],"map":{"p":"1","q":"2"},"text":"word"}}`
+	for body, quiet := range map[string]bool{
+		`deny contains "x" if o.a == 2`:                                                                    true,
+		`deny contains "x" if o.a == 1.0`:                                                                  false,
+		`deny contains "x" if o.missing`:                                                                   true,
+		`deny contains "x" if o.missing.deeper[_] == 1`:                                                    true,
+		`deny contains "x" if o.no`:                                                                        true,
+		`deny contains "x" if o.null`:                                                                      false,
+		`deny contains "x" if o.zero`:                                                                      false,
+		`deny contains "x" if not o.a`:                                                                     true,
+		`deny contains "x" if not o.no`:                                                                    false,
+		`deny contains "x" if not o.missing`:                                                               false,
+		`deny contains "x" if o.text.deeper`:                                                               true,
+		`deny contains "x" if o.list[5]`:                                                                   true,
+		`deny contains "x" if o.list[_].x == 3`:                                                            true,
+		`deny contains "x" if o.list[_].x == 2`:                                                            false,
+		"deny contains \"x\" if {\n\tsome i, e in o.list\n\te.y\n\ti == 0\n}":                              true,
+		"deny contains \"x\" if {\n\tsome i, e in o.list\n\te.y\n\ti == 1\n}":                              false,
+		"deny contains \"x\" if {\n\tsome k, v in o.map\n\tk == v\n}":                                      true,
+		"deny contains \"x\" if {\n\tsome k, v in o.map\n\tk == \"q\"\n\tv == \"2\"\n}":                    false,
+		`deny contains "x" if some e in o.empty`:                                                           true,
+		`deny contains "x" if "r" in {"p", "q"}`:                                                           true,
+		`deny contains "x" if o.text in {"word", "q"}`:                                                     false,
+		`deny contains "x" if startswith(o.text, "x")`:                                                     true,
+		`deny contains "x" if startswith(o.a, "x")`:                                                        false, // an error
+		`deny contains "x" if to_number(o.text) == 1`:                                                      false, // an error
+		`deny contains sprintf("%v", [o.a]) if o.a == 1`:                                                   false,
+		"deny contains \"x\" if small(o.a)\nsmall(n) if n > 1":                                             true,
+		"deny contains \"x\" if small(o.a)\nsmall(n) if n > 0":                                             false,
+		"deny contains \"x\" if kind(\"b\", o.a) == 1\nkind(\"a\", n) := n\nkind(\"b\", _) := 2":           true,
+		"deny contains \"x\" if kind(\"a\", o.a) == 1\nkind(\"a\", n) := n\nkind(\"b\", _) := 2":           false,
+		"deny contains \"x\" if grade == \"low\"\ngrade := \"high\" if o.a == 1 else := \"low\"":           true,
+		"deny contains \"x\" if grade == \"low\"\ngrade := \"high\" if o.a == 2 else := \"low\"":           false,
+		"deny contains \"x\" if grade == \"low\"\ndefault grade := \"low\"\ngrade := \"high\" if o.a == 1": true,
+		"deny contains \"x\" if grade == \"low\"\ndefault grade := \"low\"\ngrade := \"high\" if o.a == 2": false,
+		"deny contains \"x\" if some s in seen\nseen contains e.x if {\n\tsome e in o.list\n\te.x > 2\n}":  true,
+		"deny contains \"x\" if seen[2]\nseen contains e.x if some e in o.list":                            false,
+		"deny contains \"x\" if seen[3]\nseen contains e.x if some e in o.list":                            true,
+		"deny contains \"x\" if two == 3\ntwo := 1 if o.a == 1\ntwo := 2 if o.zero == 0":                   false, // a conflict
+		"deny contains \"x\" if {\n\t[p, q] := pair\n\tp == q\n}\npair := [o.a, o.zero]":                   true,
+		"deny contains \"x\" if {\n\t[p, _] := pair\n\tp == 1\n}\npair := [o.a, o.zero]":                   false,
+		`deny contains "x" if count({e | some e in o.list}) == 9`:                                          false, // not understood
+		`deny contains "x" if every e in o.list { e.x == 9 }`:                                              false,
+		`deny contains "x" if o.a == 2 with input.request.object.spec.a as 3`:                              false,
+		"deny contains \"x\" if {\n\to.a == 2\n\tevery e in o.list { e.x }\n}":                             true,
+		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 1":                                 false,
+		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 3":                                 true,
+	} {
+		t.Run(body, func(t *testing.T) {
+			program := compile(t, load(t, map[string]string{"a": thing(body + "\n\no := input.request.object.spec\n")}), "a")
+			got := screened(t, program, input(t, object), []int{0})
+			if (len(got) == 1) != quiet {
+				t.Errorf("quiet: %t, want %t", len(got) == 1, quiet)
+			}
+		})
+	}
+}
+
+// A screen that runs out of steps, or out of time, leaves it to the evaluator to say so.
+func TestScreenGivesUp(t *testing.T) {
+	long := `{"spec":{"list":[` + strings.Repeat("1,", 20_000) + `1]}}`
+	program := compile(t, load(t, map[string]string{"a": thing(`deny contains "x" if input.request.object.spec.list[_] == 2`)}), "a")
+	if got := screened(t, program, input(t, long), []int{0}); len(got) > 0 {
+		t.Error("quiet after 20,000 steps")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if out := program.Evaluate(ctx, input(t, `{"spec":{"list":[1]}}`), []int{0}, engine.Deny); out[0].Err == nil {
+		t.Error("a request whose deadline has passed has no error")
+	}
+}
+
+// everyRule is a policy of each shipped rule, with the parameters that the case gives it.
+func everyRule(t *testing.T, library *engine.Library, c corpus.Case) []engine.Policy {
+	t.Helper()
+	var out []engine.Policy
+	for _, rule := range library.Rules() {
+		policy := engine.Policy{Name: rule.ID, Rule: rule}
+		for _, given := range c.Policies {
+			if given.Spec.Rule == rule.ID && given.Spec.Parameters != nil {
+				if err := json.Unmarshal(given.Spec.Parameters.Raw, &policy.Parameters); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		out = append(out, policy)
+	}
+	return out
+}
+
+func corpusCases(t *testing.T) []corpus.Case {
+	t.Helper()
+	files, err := filepath.Glob("../../test/corpus/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	var out []corpus.Case
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cases, problems := corpus.ReadCases(file, data)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		out = append(out, cases...)
+	}
+	return out
+}
+
+// What is said with screens is what the evaluator says, of every case of the corpus and of objects that are nearly
+// those: with something missing, null, of another type, or taken from elsewhere.
+func TestScreensAgreeWithTheEvaluator(t *testing.T) {
+	library, err := engine.Load(rego.Rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutations := 30
+	if testing.Short() {
+		mutations = 3
+	}
+	common, err := engine.Compile(everyRule(t, library, corpus.Case{}), engine.DefaultBudget(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet, asked := 0, 0
+	for _, c := range corpusCases(t) {
+		program := common
+		if len(c.Policies) > 0 {
+			if program, err = engine.Compile(everyRule(t, library, c), engine.DefaultBudget(), common); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exists := state.NewFiles()
+		for _, object := range c.State {
+			exists.Put(object)
+		}
+		var active []int
+		for i, p := range program.Policies() {
+			if slices.Contains(p.Rule.Kinds, c.Request.Kind.GroupKind()) {
+				active = append(active, i)
+			}
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		request := goValue(t, c.Request.Raw)
+		for n := range mutations {
+			changed := request
+			if n > 0 {
+				changed = mutated(r, request)
+			}
+			raw, err := engine.FromGo(changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			quiet += len(screened(t, program, engine.Input{Request: raw, State: exists}, active))
+			asked += len(active)
+			if t.Failed() {
+				text, _ := json.Marshal(changed)
+				t.Fatalf("case %s, mutation %d: %s", c.ID, n, text)
+			}
+		}
+	}
+	t.Logf("%d of %d were quiet", quiet, asked)
+	if quiet*3 < asked {
+		t.Errorf("screens find out little: %d of %d were quiet", quiet, asked)
+	}
+}
+
+func goValue(t *testing.T, d engine.Document) any {
+	t.Helper()
+	data, err := d.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := json.Unmarshal(data, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// mutated is a value with something changed in one to three places below its object.
+func mutated(r *rand.Rand, request any) any {
+	out, _ := request.(map[string]any)
+	out = maps.Clone(out)
+	for range 1 + r.IntN(3) {
+		key := []string{"object", "object", "object", "oldObject", "userInfo"}[r.IntN(5)]
+		if out[key] != nil {
+			out[key] = mutate(r, out[key])
+		}
+	}
+	return out
+}
+
+var strange = []any{nil, false, true, "", "true", "x", 0, 1, 65536, -1, 1.5, []any{}, map[string]any{}, []any{nil}, []any{"x"}, "0.0.0.0/0", "*.example.com", "a;b"}
+
+func mutate(r *rand.Rand, value any) any {
+	if r.IntN(6) == 0 {
+		return strange[r.IntN(len(strange))]
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		if len(value) == 0 {
+			return map[string]any{"host": "x"}
+		}
+		out := maps.Clone(value)
+		keys := slices.Sorted(maps.Keys(value))
+		key := keys[r.IntN(len(keys))]
+		switch r.IntN(5) {
+		case 0:
+			delete(out, key)
+		case 1:
+			out[keys[r.IntN(len(keys))]] = value[key]
+		default:
+			out[key] = mutate(r, value[key])
+		}
+		return out
+	case []any:
+		if len(value) == 0 {
+			return []any{"x"}
+		}
+		out := slices.Clone(value)
+		at := r.IntN(len(value))
+		switch r.IntN(4) {
+		case 0:
+			return slices.Delete(out, at, at+1)
+		case 1:
+			return append(out, value[at])
+		}
+		out[at] = mutate(r, value[at])
+		return out
+	}
+	return strange[r.IntN(len(strange))]
+}

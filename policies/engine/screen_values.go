@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// valueOf is what an operand is, if it is one value: a path with an unbound variable is free.
+func (f solving) valueOf(o *operand) (*ast.Term, result) {
+	base, known := f.beginning(o)
+	if known != found || len(o.path) == 0 {
+		return base, known
+	}
+	for i := range o.path {
+		key, known := f.valueOf(&o.path[i])
+		if known != found {
+			return nil, known
+		}
+		if base = lookup(base.Value, key); base == nil {
+			return nil, f.restKnown(o.path[i+1:])
+		}
+	}
+	return base, found
+}
+
+// restKnown is none: what lies behind something undefined is undefined, whatever it is, unless nobody can tell.
+func (f solving) restKnown(rest []operand) result {
+	for i := range rest {
+		if _, known := f.valueOf(&rest[i]); known == unsure {
+			return unsure
+		}
+	}
+	return none
+}
+
+// beginning is an operand without its path.
+func (f solving) beginning(o *operand) (*ast.Term, result) {
+	switch o.kind {
+	case operandConstant:
+		return o.constant, found
+	case operandSlot:
+		if bound := f.slots[f.base+o.slot]; bound != nil {
+			return bound, found
+		}
+		return nil, free
+	case operandInput:
+		return f.input, found
+	case operandDocument:
+		return f.document(o.document)
+	case operandArray:
+		terms := make([]*ast.Term, len(o.elements))
+		for i := range o.elements {
+			element, known := f.valueOf(&o.elements[i])
+			if known != found {
+				return nil, known
+			}
+			terms[i] = element
+		}
+		return ast.ArrayTerm(terms...), found
+	}
+	return nil, unsure
+}
+
+// lookup is one step of a path; nil for undefined.
+func lookup(in ast.Value, key *ast.Term) *ast.Term {
+	switch in := in.(type) {
+	case ast.Object:
+		return in.Get(key)
+	case *ast.Array:
+		return in.Get(key)
+	case ast.Set:
+		if in.Contains(key) {
+			return key
+		}
+	}
+	return nil
+}
+
+// each tests every value that an operand can be, with the variables of its path bound.
+func (f solving) each(o *operand, t test, at int) result {
+	base, known := f.beginning(o)
+	if known != found {
+		return orUnsure(known)
+	}
+	return f.walk(base, o.path, t, at)
+}
+
+// orUnsure is a result that ends a search.
+func orUnsure(known result) result {
+	if known == none {
+		return none
+	}
+	return unsure
+}
+
+func (f solving) walk(from *ast.Term, path []operand, t test, at int) result {
+	for i := range path {
+		key, known := f.valueOf(&path[i])
+		switch {
+		case known == free && path[i].isVariable():
+			return f.iterate(from.Value, f.base+path[i].slot, path[i+1:], t, at)
+		case known != found:
+			return orUnsure(known)
+		}
+		if from = lookup(from.Value, key); from == nil {
+			return f.restKnown(path[i+1:])
+		}
+	}
+	return f.pass(from, t, at)
+}
+
+// iterate binds a variable to every key of a collection, and walks on from what is there.
+func (f solving) iterate(in ast.Value, slot int, path []operand, t test, at int) result {
+	try := func(key, element *ast.Term) result {
+		if f.meter.Cancelled() {
+			return unsure
+		}
+		mark := len(f.trail)
+		f.slots[slot] = key
+		f.trail = append(f.trail, slot)
+		out := f.walk(element, path, t, at)
+		f.unbind(mark)
+		return out
+	}
+	out := none
+	switch in := in.(type) {
+	case *ast.Array:
+		for i := 0; i < in.Len() && out == none; i++ {
+			out = try(ast.InternedTerm(i), in.Elem(i))
+		}
+	case ast.Object:
+		in.Until(func(key, element *ast.Term) bool {
+			out = try(key, element)
+			return out != none
+		})
+	case ast.Set:
+		in.Until(func(element *ast.Term) bool {
+			out = try(element, element)
+			return out != none
+		})
+	}
+	return out
+}
+
+// document is the value of a name without arguments.
+func (s *screening) document(d *document) (*ast.Term, result) {
+	if kept := s.values[d.id]; kept.kept {
+		return kept.term, kept.result
+	}
+	term, known := s.evaluate(d, nil)
+	s.values[d.id] = documentValue{true, known, term}
+	s.read = append(s.read, d.id)
+	return term, known
+}
+
+// evaluate is the value of a document, or of a function for arguments. Rules that differ are a conflict, about which the
+// evaluator complains.
+func (s *screening) evaluate(d *document, arguments []*ast.Term) (*ast.Term, result) {
+	if d.opaque {
+		return nil, unsure
+	}
+	if d.set {
+		return s.elements(d)
+	}
+	var value *ast.Term
+	for _, definition := range d.definitions {
+		mine, known := s.either(definition, arguments)
+		switch {
+		case known == unsure, known == found && value != nil && !value.Equal(mine):
+			return nil, unsure
+		case known == found:
+			value = mine
+		}
+	}
+	switch {
+	case value != nil:
+		return value, found
+	case d.fallback != nil:
+		return d.fallback, found
+	}
+	return nil, none
+}
+
+// either is the value of a definition, or of what stands behind its else.
+func (s *screening) either(d *definition, arguments []*ast.Term) (*ast.Term, result) {
+	for ; d != nil; d = d.otherwise {
+		if value, known := s.only(d, arguments); known != none {
+			return value, known
+		}
+	}
+	return nil, none
+}
+
+// only is the one value that all solutions of a definition have.
+func (s *screening) only(d *definition, arguments []*ast.Term) (*ast.Term, result) {
+	var value *ast.Term
+	out := s.solve(d, arguments, func(term *ast.Term) result {
+		if value != nil && !value.Equal(term) {
+			return unsure
+		}
+		value = term
+		return none
+	})
+	switch {
+	case out == unsure:
+		return nil, unsure
+	case value == nil:
+		return nil, none
+	}
+	return value, found
+}
+
+func (s *screening) elements(d *document) (*ast.Term, result) {
+	set := ast.NewSet()
+	for _, definition := range d.definitions {
+		if s.solve(definition, nil, func(term *ast.Term) result { set.Add(term); return none }) == unsure {
+			return nil, unsure
+		}
+	}
+	return ast.NewTerm(set), found
+}
+
+var errOneResult = errors.New("one result is enough")
+
+// call is the value of a call.
+func (f solving) call(st *step) (*ast.Term, result) {
+	arguments := make([]*ast.Term, len(st.operands))
+	for i := range st.operands {
+		argument, known := f.valueOf(&st.operands[i])
+		if known != found {
+			return nil, orUnsure(known)
+		}
+		arguments[i] = argument
+	}
+	if st.kind == stepFunction {
+		return f.evaluate(st.function, arguments)
+	}
+	var value *ast.Term
+	err := st.builtin.Func(f.context, arguments, func(out *ast.Term) error {
+		if value != nil {
+			return errOneResult
+		}
+		value = out
+		return nil
+	})
+	switch {
+	case err != nil || f.meter.reason != nil:
+		return nil, unsure
+	case value == nil:
+		return nil, none
+	}
+	return value, found
+}
