@@ -32,6 +32,7 @@ func objectFunctions() []function {
 		fact("sluice.networkpolicy.every_pod", "The peers that select every pod of every namespace.",
 			policy, "peers", facts.EveryPodPeers),
 		wideEgress(policy),
+		serviceSources(), serviceClaims(), externalTarget(),
 		fact("sluice.cidr.canonical", "A CIDR in the form that every reader understands alike, and the problem if it was not written in such a form.",
 			argument("cidr", "a CIDR", types.S), "canonical form and problem; the problem is empty if there is none",
 			func(s *string) (facts.CIDR, error) { return facts.Canonical(*s) }),
