@@ -103,3 +103,49 @@ test_default_backend if {
 		users,
 	)
 }
+
+service_request := {
+	"userInfo": {"username": "system:serviceaccount:cert-manager:cert-manager"},
+	"object": {
+		"metadata": {"labels": {"acme.cert-manager.io/http01-solver": "true", "acme.cert-manager.io/http-token": "1"}},
+		"spec": {
+			"type": "NodePort",
+			"selector": {"acme.cert-manager.io/http01-solver": "true", "acme.cert-manager.io/http-token": "1"},
+			"ports": [{"name": "http", "protocol": "TCP", "port": 8089, "targetPort": 8089, "nodePort": 31234}],
+		},
+	},
+}
+
+patched(op, path, value) := json.patch(service_request, [{"op": op, "path": path, "value": value}])
+
+test_solver_service if acme.sends_solver_service(service_request, users)
+
+test_service_by_another_user if {
+	not acme.sends_solver_service(object.union(service_request, {"userInfo": {"username": "ann"}}), users)
+	not acme.sends_solver_service(object.remove(service_request, ["userInfo"]), users)
+	not acme.sends_solver_service(service_request, [])
+}
+
+test_service_without_label if {
+	not acme.sends_solver_service(json.remove(service_request, ["object/metadata/labels"]), users)
+	not acme.sends_solver_service(
+		patched("replace", "/object/metadata/labels/acme.cert-manager.io~1http01-solver", "false"),
+		users,
+	)
+}
+
+test_service_for_other_pods if {
+	every selector in [{"app": "shop"}, {"acme.cert-manager.io/http01-solver": "false"}, {}, null] {
+		not acme.sends_solver_service(patched("replace", "/object/spec/selector", selector), users)
+	}
+}
+
+test_service_of_another_port if {
+	every ports in [
+		null, [], [{"protocol": "TCP", "port": 8089, "targetPort": 8089}, {"protocol": "TCP", "port": 22, "targetPort": 22}],
+		[{"protocol": "TCP", "port": 80, "targetPort": 8089}], [{"protocol": "TCP", "port": 8089, "targetPort": 22}],
+		[{"protocol": "UDP", "port": 8089, "targetPort": 8089}], [{"port": 8089, "targetPort": 8089}],
+	] {
+		not acme.sends_solver_service(patched("replace", "/object/spec/ports", ports), users)
+	}
+}
