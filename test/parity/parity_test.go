@@ -65,7 +65,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
 	cluster, err = plane.Start(ctx, plane.Options{APIServerFlags: map[string][]string{
 		"feature-gates":            {"StrictIPCIDRValidation=false"}, // cases hold what older API servers accept
-		"service-cluster-ip-range": {"10.96.0.0/16"},
+		"service-cluster-ip-range": {"10.96.0.0/16,fd00:10:96::/112"},
 	}})
 	Expect(err).NotTo(HaveOccurred())
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "restricted", Log: GinkgoLogr,
@@ -317,12 +317,22 @@ func (s *stage) namespace(ctx context.Context, name string) {
 	Expect(client.IgnoreAlreadyExists(setter.Create(ctx, namespace))).To(Succeed())
 }
 
+// annotate gives a namespace the annotations that the case says, and waits until Sluice has seen them.
+func (s *stage) annotate(ctx context.Context, namespace *unstructured.Unstructured) {
+	GinkgoHelper()
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": namespace.GetAnnotations()}})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(setter.Patch(ctx, namespace, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
+	Eventually(func() bool { return s.seen(namespace) }).Should(BeTrue(), "Sluice sees the namespace")
+}
+
 // add stores one object of the state and waits until Sluice has seen it.
 func (s *stage) add(ctx context.Context, document engine.Document) {
 	GinkgoHelper()
 	object := decode(document)
 	if object.GetKind() == "Namespace" {
 		s.namespace(ctx, object.GetName())
+		s.annotate(ctx, object)
 		return
 	}
 	if ns := object.GetNamespace(); ns != "" {
