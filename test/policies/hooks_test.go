@@ -15,7 +15,7 @@ func resources(ctx context.Context) string {
 	return kubectl(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}").out
 }
 
-const shipped = `["services"] ["ingresses"] ["networkpolicies"]`
+const shipped = `["services","services/status"] ["ingresses"] ["networkpolicies"]`
 
 const widgets = `
 apiVersion: apiextensions.k8s.io/v1

@@ -74,7 +74,7 @@ var _ = Describe("a policy", func() {
 		must(ctx, "", "delete", "gatepolicy", "config")
 		Eventually(func() string {
 			return must(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}")
-		}).Should(Equal(`["services"] ["ingresses"] ["networkpolicies"]`))
+		}).Should(Equal(shipped))
 		Eventually(func() error { return apply(ctx, configMap("interest", "c", "bad")).err }).Should(Succeed())
 	})
 

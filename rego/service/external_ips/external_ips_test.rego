@@ -65,7 +65,8 @@ hijack(address, user, field) := {
 # title: somebody writes an address into the status of a load balancer
 # custom: {example: refused}
 test_status if {
-	found(noted(given, balancer([]))) == {hijack("192.0.2.53", "ann", "status.loadBalancer.ingress[0].ip")}
+	review := with_parameters(noted(given, balancer([])), {"statusWriters": {"users": [], "groups": []}})
+	found(review) == {hijack("192.0.2.53", "ann", "status.loadBalancer.ingress[0].ip")}
 }
 
 test_status_beside_another if {
@@ -80,6 +81,12 @@ test_status_beside_another if {
 # title: the controller of the load balancer writes an address into the status
 # custom: {example: admitted}
 test_controller if {
+	controller := by(noted(given, balancer([])), "system:serviceaccount:metallb-system:controller")
+	writers := {"users": ["system:serviceaccount:metallb-system:controller"], "groups": []}
+	found(with_parameters(controller, {"statusWriters": writers})) == set()
+}
+
+test_default_users if {
 	every user in ["system:cloud-controller-manager", "eks:cloud-controller-manager", "system:kube-controller-manager"] {
 		found(by(noted(given, balancer([])), user)) == set()
 	}

@@ -14,7 +14,9 @@ judged(review) := {"deny": denied, "warn": warned} if {
 	warned := external_name.warn with input as review with sluice.state.get as stored
 }
 
-named(name) := create(service({"type": "ExternalName", "externalName": name}))
+named(name) := with_parameters(create(service({"type": "ExternalName", "externalName": name})), domains)
+
+domains := {"clusterDomains": ["cluster.local"]}
 
 inside(name, what) := {
 	"deny": {{
@@ -51,8 +53,8 @@ test_service if {
 }
 
 # METADATA
-# title: an alias for a database elsewhere, which the rule warns of
-# custom: {example: admitted}
+# title: an alias for a database elsewhere, of which the rule warns
+# custom: {example: refused}
 test_elsewhere if judged(named("orders-db.eu.example.net")) == outside("orders-db.eu.example.net")
 
 test_address if {
@@ -81,6 +83,20 @@ test_domains if {
 test_name_is_missing if {
 	every spec in [{"type": "ExternalName"}, {"type": "ExternalName", "externalName": ""}] {
 		judged(create(service(spec))) == outside("")
+	}
+}
+
+# METADATA
+# title: a Service without selector, for addresses elsewhere
+# custom: {example: admitted}
+test_addresses_instead if {
+	judged(create(service({"type": "ClusterIP", "ports": [{"port": 5432}]}))) == {"deny": set(), "warn": set()}
+}
+
+test_default_domains if {
+	every domain in ["cluster.local", "clusterset.local"] {
+		review := create(service({"type": "ExternalName", "externalName": domain}))
+		judged(review) == inside(domain, sprintf("in the cluster's domain %s", [domain]))
 	}
 }
 

@@ -13,6 +13,8 @@ judged(review) := {"deny": denied, "warn": warned} if {
 	warned := loadbalancer.warn with input as review
 }
 
+limits := {"ipv4Prefix": 8, "ipv6Prefix": 32}
+
 legacy := "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 balancer(spec) := service(object.union({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false}, spec))
@@ -39,7 +41,7 @@ warned(msg, field, fix) := {"deny": set(), "warn": {{"msg": msg, "field": field,
 # METADATA
 # title: a load balancer without source ranges
 # custom: {example: refused}
-test_open if judged(create(balancer({}))) == everyone
+test_open if judged(with_parameters(create(balancer({})), limits)) == everyone
 
 test_open_in_other_words if {
 	judged(create(ranged([]))) == everyone
@@ -51,7 +53,9 @@ test_open_in_other_words if {
 # METADATA
 # title: source ranges of two offices
 # custom: {example: admitted}
-test_narrow if judged(create(ranged(["62.140.24.0/22", "2a02:a445:6d36::/48"]))) == nothing
+test_narrow if {
+	judged(with_parameters(create(ranged(["62.140.24.0/22", "2a02:a445:6d36::/48"])), limits)) == nothing
+}
 
 test_halves if {
 	judged(create(ranged(["10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1"]))) == wide(
