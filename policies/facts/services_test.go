@@ -42,6 +42,7 @@ func TestLoadBalancerSources(t *testing.T) {
 		"a family is missing": {balancer([]string{"10.0.0.0/8"}, nil, "IPv4", "IPv6"), Sources{Unlisted: []UnlistedSource{{"IPv6", rangesField}}}},
 		"the other one":       {balancer(nil, legacyRanges("fd00::/8"), "IPv4"), Sources{Unlisted: []UnlistedSource{{"IPv4", rangesAnnotation}}}},
 		"both families":       {balancer([]string{"10.0.0.0/8", "fd00::/8"}, nil, "IPv4", "IPv6"), Sources{}},
+		"mapped and more":     {balancer([]string{"::ffff:0.0.0.0/90"}, nil, "IPv4"), Sources{Wide: whole(rangesField + "[0]")}},
 		"mapped is IPv4":      {balancer([]string{"::ffff:10.0.0.0/104"}, nil, "IPv4"), Sources{}},
 	} {
 		t.Run(name, func(t *testing.T) {

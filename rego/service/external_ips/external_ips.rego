@@ -58,7 +58,7 @@ deny contains {"msg": msg, "field": field, "fix": "remove spec.externalIPs; type
 }
 
 deny contains {"msg": msg, "field": field, "fix": fix} if {
-	writes_status
+	input.request.subResource == "status"
 	type == "LoadBalancer"
 	not is_writer
 	some added in additions
@@ -72,7 +72,7 @@ deny contains {"msg": msg, "field": field, "fix": fix} if {
 
 # The API server takes such a status before Kubernetes 1.29 or with the feature gate AllowServiceLBStatusOnNonLB.
 deny contains {"msg": msg, "field": field, "fix": fix} if {
-	writes_status
+	input.request.subResource == "status"
 	type != "LoadBalancer"
 	some added in additions
 	field := added.field

@@ -28,13 +28,17 @@
 #     additionalProperties: false
 package sluice.service.external_name
 
+# The type comes first everywhere: by it, other Services are told apart without evaluation.
+
 deny contains {"msg": msg, "field": "spec.externalName", "fix": fix} if {
+	input.request.object.spec.type == "ExternalName"
 	target.inside != ""
 	msg := sprintf("external name %.80q is %s", [name, target.inside])
 	fix := "use the Service or the host itself, by its own name"
 }
 
 deny contains {"msg": msg, "field": "spec.externalName", "fix": fix} if {
+	input.request.object.spec.type == "ExternalName"
 	is_service
 	msg := sprintf(
 		"external name %.80q is Service %s of namespace %s to whoever searches the cluster's domain",
@@ -44,13 +48,14 @@ deny contains {"msg": msg, "field": "spec.externalName", "fix": fix} if {
 }
 
 warn contains {"msg": msg, "field": "spec.externalName", "fix": fix} if {
+	input.request.object.spec.type == "ExternalName"
 	target.inside == ""
 	not is_service
 	msg := sprintf("external name %.80q: whoever controls it in DNS decides where the traffic goes", [name])
 	fix := "a Service without selector and an EndpointSlice with the addresses"
 }
 
-name := object.get(input.request.object.spec, "externalName", "") if input.request.object.spec.type == "ExternalName"
+name := object.get(input.request.object.spec, "externalName", "")
 
 target := sluice.service.external_target(name, input.parameters.clusterDomains)
 

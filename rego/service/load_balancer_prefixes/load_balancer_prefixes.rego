@@ -92,8 +92,8 @@ deny contains {"msg": msg, "field": "spec.type", "fix": remedy} if {
 }
 
 deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
-	input.parameters.requireAddress
 	input.request.object.spec.type == "LoadBalancer"
+	input.parameters.requireAddress
 	claims.requests == 0
 	not writes_status
 	count(prefixes) > 0
@@ -102,8 +102,8 @@ deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
 }
 
 claims := sluice.service.claims(input.request.object, prefixes) if {
-	is_told
 	has_addresses
+	is_told
 }
 
 is_told if input.parameters.allotments[0]

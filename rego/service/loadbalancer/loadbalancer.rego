@@ -37,7 +37,10 @@
 #     additionalProperties: false
 package sluice.service.loadbalancer
 
+# The type comes first everywhere: by it, other Services are told apart without evaluation.
+
 deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
+	input.request.object.spec.type == "LoadBalancer"
 	some wide in sources.wide
 	wide.field == ""
 	msg := "type LoadBalancer without loadBalancerSourceRanges lets clients in from everywhere"
@@ -45,6 +48,7 @@ deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
 }
 
 deny contains {"msg": msg, "field": wide.field, "fix": fix} if {
+	input.request.object.spec.type == "LoadBalancer"
 	some wide in sources.wide
 	wide.field != ""
 	msg := sprintf("source ranges let in %s, more than a /%d of public addresses", [wide.reach, limit[wide.family]])
@@ -52,12 +56,14 @@ deny contains {"msg": msg, "field": wide.field, "fix": fix} if {
 }
 
 warn contains {"msg": msg, "field": missing.field, "fix": fix} if {
+	input.request.object.spec.type == "LoadBalancer"
 	some missing in sources.unlisted
 	msg := sprintf("no source range is %s: kube-proxy lets every %s client in", [missing.family, missing.family])
 	fix := sprintf("add the %s ranges of the clients, or ipFamilyPolicy: SingleStack", [missing.family])
 }
 
 warn contains {"msg": msg, "field": field, "fix": "allocateLoadBalancerNodePorts: false"} if {
+	input.request.object.spec.type == "LoadBalancer"
 	is_judged
 	object.get(input.request.object.spec, "allocateLoadBalancerNodePorts", null) != false
 	field := "spec.allocateLoadBalancerNodePorts"
@@ -66,6 +72,7 @@ warn contains {"msg": msg, "field": field, "fix": "allocateLoadBalancerNodePorts
 
 # A port that is written, or left from before, is open whatever the switch says.
 warn contains {"msg": msg, "field": field, "fix": "remove nodePort"} if {
+	input.request.object.spec.type == "LoadBalancer"
 	is_judged
 	input.request.object.spec.allocateLoadBalancerNodePorts == false
 	some i, port in input.request.object.spec.ports
@@ -76,15 +83,10 @@ warn contains {"msg": msg, "field": field, "fix": "remove nodePort"} if {
 
 sources := sluice.service.sources(input.request.object, input.parameters) if is_judged
 
-is_judged if {
-	input.request.object.spec.type == "LoadBalancer"
-	concerns_ranges
-}
+# is_judged leaves controllers that note a status alone. Such an update can't change the spec, but annotations.
+is_judged if object.get(input.request, "subResource", "") != "status"
 
-# concerns_ranges leaves controllers that note a status alone. Such an update can't change the spec, but annotations.
-concerns_ranges if object.get(input.request, "subResource", "") != "status"
-
-concerns_ranges if range_text(input.request.object) != range_text(input.request.oldObject)
+is_judged if range_text(input.request.object) != range_text(input.request.oldObject)
 
 range_text(service) := object.get(
 	service,
