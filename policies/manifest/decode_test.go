@@ -72,7 +72,7 @@ func TestDecodeDefaults(t *testing.T) {
 }
 
 func TestDecodeWorkloads(t *testing.T) {
-	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
+	for _, kind := range []string{"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"} {
 		text := "apiVersion: apps/v1\nkind: " + kind + "\nmetadata: {name: a}\nspec:\n  selector: {matchLabels: {a: b}}\n" +
 			"  template:\n    metadata: {labels: {a: b}}\n    spec: {hostNetwork: true, containers: [{name: c, ports: [{containerPort: 1}]}]}\n"
 		decoded, problems := decodeText(t, text, Options{Namespace: "ns"})
@@ -83,6 +83,22 @@ func TestDecodeWorkloads(t *testing.T) {
 		_, problems = decodeText(t, strings.Replace(text, "matchLabels: {a: b}", "matchLabels: {a: c}", 1), Options{})
 		wantStrings(t, problemStrings(problems), "f.yaml:7:16: spec.template.metadata.labels: invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`")
 	}
+}
+
+func TestDecodeReplicationController(t *testing.T) {
+	const head = "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec:\n  replicas: 1\n"
+	const template = "  template:\n    metadata: {labels: {a: b}}\n    spec: {containers: [{name: c, ports: [{containerPort: 1}]}]}\n"
+	decoded, problems := decodeText(t, head+template, Options{})
+	wantStrings(t, problemStrings(problems))
+	if want := `"selector":{"a":"b"},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","ports":[{"containerPort":1,"protocol":"TCP"}]`; !strings.Contains(string(decoded.JSON), want) {
+		t.Errorf("%s", decoded.JSON)
+	}
+	_, problems = decodeText(t, head+template+"  selector: {a: c}\n", Options{})
+	wantStrings(t, problemStrings(problems), "f.yaml:7:16: spec.template.metadata.labels: invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`")
+	_, problems = decodeText(t, head, Options{})
+	wantStrings(t, problemStrings(problems), "f.yaml:4:1: spec.template: required value: what its pods are made of")
+	_, problems = decodeText(t, head+strings.Replace(template, "{a: b}", "{}", 1), Options{})
+	wantStrings(t, problemStrings(problems), "f.yaml:4:1: spec.selector: required value: the labels of the template's pods")
 }
 
 func TestDecodeOtherKinds(t *testing.T) {

@@ -127,6 +127,18 @@ func defaultPod(p *corev1.Pod) {
 // ports are filled in when the pod is made.
 func defaultTemplate(t *corev1.PodTemplateSpec) { defaultPodSpec(&t.Spec) }
 
+// defaultReplicationController: SetDefaults_ReplicationController in pkg/apis/core/v1/defaults.go, but for its labels and
+// replicas. Its template is a pointer, which validation wants.
+func defaultReplicationController(r *corev1.ReplicationController) {
+	if r.Spec.Template == nil {
+		return
+	}
+	defaultTemplate(r.Spec.Template)
+	if len(r.Spec.Selector) == 0 {
+		r.Spec.Selector = r.Spec.Template.Labels
+	}
+}
+
 // defaultPodSpec: SetDefaults_PodSpec in pkg/apis/core/v1/defaults.go and the
 // +default markers of ContainerPort, as far as the network is concerned. A
 // template of a Job must state its restartPolicy, so the default does no harm.

@@ -47,9 +47,13 @@ func knownKinds() []kind {
 		newKind("v1", "Namespace", false, defaultNamespace, validateNamespace),
 		newKind("v1", "Pod", true, defaultPod,
 			func(p *corev1.Pod) field.ErrorList { return validatePodSpec(&p.Spec, field.NewPath("spec")) }),
+		newKind("v1", "ReplicationController", true, defaultReplicationController, validateReplicationController),
 		newKind("apps/v1", "Deployment", true,
 			func(d *appsv1.Deployment) { defaultTemplate(&d.Spec.Template) },
 			func(d *appsv1.Deployment) field.ErrorList { return validateWorkload(d.Spec.Selector, &d.Spec.Template) }),
+		newKind("apps/v1", "ReplicaSet", true,
+			func(r *appsv1.ReplicaSet) { defaultTemplate(&r.Spec.Template) },
+			func(r *appsv1.ReplicaSet) field.ErrorList { return validateWorkload(r.Spec.Selector, &r.Spec.Template) }),
 		newKind("apps/v1", "StatefulSet", true,
 			func(s *appsv1.StatefulSet) { defaultTemplate(&s.Spec.Template) },
 			func(s *appsv1.StatefulSet) field.ErrorList {
@@ -115,7 +119,7 @@ func removedVersions(name string) []string {
 		return []string{"extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"}
 	case "StatefulSet":
 		return []string{"apps/v1beta1", "apps/v1beta2"}
-	case "DaemonSet":
+	case "DaemonSet", "ReplicaSet":
 		return []string{"extensions/v1beta1", "apps/v1beta2"}
 	case "CronJob":
 		return []string{"batch/v1beta1", "batch/v2alpha1"}

@@ -92,6 +92,17 @@ func validateWorkload(selector *metav1.LabelSelector, template *corev1.PodTempla
 	return errs
 }
 
+func validateReplicationController(r *corev1.ReplicationController) field.ErrorList {
+	if r.Spec.Template == nil {
+		return field.ErrorList{field.Required(field.NewPath("spec", "template"), "what its pods are made of")}
+	}
+	var selector *metav1.LabelSelector
+	if len(r.Spec.Selector) > 0 {
+		selector = &metav1.LabelSelector{MatchLabels: r.Spec.Selector}
+	}
+	return validateWorkload(selector, r.Spec.Template)
+}
+
 // labelSet are labels as selectors read them.
 type labelSet map[string]string
 

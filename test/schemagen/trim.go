@@ -10,9 +10,11 @@ import (
 var kinds = []groupVersionAndKind{
 	{Group: "", Version: "v1", Kind: "Namespace"},
 	{Group: "", Version: "v1", Kind: "Pod"},
+	{Group: "", Version: "v1", Kind: "ReplicationController"},
 	{Group: "", Version: "v1", Kind: "Service"},
 	{Group: "apps", Version: "v1", Kind: "DaemonSet"},
 	{Group: "apps", Version: "v1", Kind: "Deployment"},
+	{Group: "apps", Version: "v1", Kind: "ReplicaSet"},
 	{Group: "apps", Version: "v1", Kind: "StatefulSet"},
 	{Group: "batch", Version: "v1", Kind: "CronJob"},
 	{Group: "batch", Version: "v1", Kind: "Job"},

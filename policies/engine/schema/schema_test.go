@@ -23,9 +23,11 @@ func TestKinds(t *testing.T) {
 	want := []metaschema.GroupKind{
 		{Kind: "Namespace"},
 		{Kind: "Pod"},
+		{Kind: "ReplicationController"},
 		{Kind: "Service"},
 		{Group: "apps", Kind: "DaemonSet"},
 		{Group: "apps", Kind: "Deployment"},
+		{Group: "apps", Kind: "ReplicaSet"},
 		{Group: "apps", Kind: "StatefulSet"},
 		{Group: "batch", Kind: "CronJob"},
 		{Group: "batch", Kind: "Job"},
