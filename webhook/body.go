@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,9 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -104,9 +108,38 @@ func unreadable(err error) *rejection {
 	return reject(http.StatusBadRequest, "malformed", "read the body: %v", err)
 }
 
-// decode reads an AdmissionReview (admission.k8s.io/v1). The request refers to body.
+// outline is what a review that is too large to judge says of itself beside its objects.
+type outline struct {
+	Request struct {
+		UID       string
+		Kind      metav1.GroupVersionKind
+		Namespace string
+		Name      string
+		Operation engine.Operation
+		UserInfo  struct{ Username string }
+	}
+}
+
+// outlined is the request of a review that is too large to judge. An HTTP error would be ignored where failurePolicy says
+// so, and let pass whatever is made large enough: the review has to be answered.
+func outlined(body []byte, err error) (policies.Request, bool) {
+	var syntax *engine.SyntaxError
+	var found outline
+	if !errors.As(err, &syntax) || !syntax.TooLarge || json.Unmarshal(body, &found) != nil || found.Request.UID == "" {
+		return policies.Request{}, false
+	}
+	r := found.Request
+	return policies.Request{UID: r.UID, Kind: schema.GroupVersionKind(r.Kind), Namespace: r.Namespace, Name: r.Name,
+		Operation: r.Operation, User: policies.User{Name: r.UserInfo.Username}}, true
+}
+
+// decode reads an AdmissionReview (admission.k8s.io/v1). The request refers to body. With a rejection the request is one
+// that has to be answered nevertheless, if it has a UID.
 func decode(body []byte) (policies.Request, *rejection) {
 	review, err := engine.ParseJSON(body)
+	if request, is := outlined(body, err); is {
+		return request, reject(http.StatusRequestEntityTooLarge, "too_large", "%v", err)
+	}
 	if err != nil {
 		return policies.Request{}, reject(http.StatusBadRequest, "malformed", "the body is no AdmissionReview: %v", err)
 	}
@@ -118,7 +151,7 @@ func decode(body []byte) (policies.Request, *rejection) {
 	request, err := policies.NewRequest(review.Get("request"))
 	switch {
 	case err != nil && request.UID != "":
-		return request, reject(http.StatusBadRequest, "malformed", "review %.100q: %v", request.UID, err)
+		return policies.Request{}, reject(http.StatusBadRequest, "malformed", "review %.100q: %v", request.UID, err)
 	case err != nil:
 		return request, reject(http.StatusBadRequest, "malformed", "%v", err)
 	case request.UID == "":

@@ -151,10 +151,15 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 // answer judges a review and appends what there is to say.
 func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, body []byte) ([]byte, *rejection) {
 	request, rejected := decode(body)
-	if rejected != nil {
+	var decision policies.Decision
+	switch {
+	case rejected == nil:
+		decision = e.judge(ctx, current.reviewer, request)
+	case request.UID != "":
+		decision.Failure = rejected.text
+	default:
 		return out, rejected
 	}
-	decision := e.judge(ctx, current.reviewer, request)
 	answer, decision := newAnswer(request, decision)
 	e.metrics.count(e.name, current, request, decision)
 	e.logDecision(request, decision)

@@ -75,6 +75,31 @@ func TestNoReviewIsJudgedUnread(t *testing.T) {
 	}
 }
 
+// With failurePolicy Ignore the API server lets pass what gets an HTTP error, so that an object need only be large.
+func TestReviewTooLargeToJudgeIsDenied(t *testing.T) {
+	many := strings.Replace(shopReview, `"object":{`, `"object":{"items":[`+strings.Repeat("0,", 100_000)+`0],`, 1)
+	handlers, registry := handlersOf(t, fake(func(context.Context, policies.Request) policies.Decision {
+		t.Error("the gate was asked")
+		return policies.Decision{Judged: true}
+	}), nil)
+	for _, handler := range []http.Handler{handlers.Validate, handlers.Mutate} {
+		r := httptest.NewRequest("POST", "/validate", strings.NewReader(many))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Fatalf("got %d %.300s", w.Code, w.Body)
+		}
+		response := decodeStrictly(t, w.Body.Bytes()).Response
+		if response.Allowed || string(response.UID) != shopUID || !strings.Contains(response.Result.Message, "more than 100000 values: too large to judge") {
+			t.Errorf("%+v", response)
+		}
+	}
+	if n := sum(t, registry, "sluice_reviews_total"); n != 2 {
+		t.Errorf("%v reviews counted", n)
+	}
+}
+
 func cmpOr(a, b string) string {
 	if a != "" {
 		return a

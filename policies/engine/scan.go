@@ -24,6 +24,8 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 type SyntaxError struct {
 	Offset int // in bytes, from 0
 	Reason string
+	// TooLarge tells that the text may well be JSON, of more values than are read.
+	TooLarge bool
 }
 
 // Error implements error.
@@ -104,7 +106,7 @@ func (s *scanner) value(depth int, where place) (ast.Value, error) {
 		return nil, s.fail("unexpected end of the document")
 	}
 	if s.values++; s.values > maxValues {
-		return nil, s.fail("more than %d values: too large to judge", maxValues)
+		return nil, &SyntaxError{Offset: s.pos, Reason: fmt.Sprintf("more than %d values: too large to judge", maxValues), TooLarge: true}
 	}
 	switch c := s.data[s.pos]; {
 	case c == '{':
