@@ -109,6 +109,9 @@ func (m matcher) unmatched(r Request) []string {
 	if !m.matchesLabels(r) {
 		out = append(out, mismatch("match.objectSelector", m.objectSelector.String(), "labels "+labelText(r.Subject())))
 	}
+	if !m.concerns(r.Subject()) {
+		out = append(out, mismatch("only", m.only, "neither hostNetwork nor a hostPort"))
+	}
 	if i := slices.IndexFunc(m.excludedSubjects, r.User.is); i >= 0 {
 		s := m.excludedSubjects[i]
 		out = append(out, fmt.Sprintf("match.excludedSubjects: the user %s is excluded by %s", r.User.Name, subjectText(s)))

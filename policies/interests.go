@@ -15,6 +15,8 @@ type Interest struct {
 	Kinds        []schema.GroupKind
 	Operations   []engine.Operation
 	Subresources []string
+	// Only is engine.HostNetwork if the policy has nothing to say of other objects of its kinds.
+	Only string
 	// Judges: the policy has a say in whether a request passes. Patches: it changes objects. A policy that
 	// only generates wants neither.
 	Judges, Patches bool
@@ -30,7 +32,7 @@ func (g *Gate) Interests() []Interest {
 	for _, p := range g.policies {
 		out = append(out, Interest{
 			Policy: p.name, Rule: p.rule.ID, State: p.rule.State, Generates: p.rule.Generates,
-			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources,
+			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources, Only: p.match.only,
 			Judges:  p.rule.States(engine.Deny) || p.rule.States(engine.Warn),
 			Patches: p.rule.States(engine.Patch),
 		})

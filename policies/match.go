@@ -20,6 +20,7 @@ type matcher struct {
 	kinds              []schema.GroupKind
 	operations         []engine.Operation
 	subresources       []string
+	only               string // as METADATA says
 	namespaces         []string
 	excludedNamespaces []string
 	namespaceSelector  labels.Selector // nil matches everything
@@ -30,7 +31,7 @@ type matcher struct {
 // newMatcher checks a match against its rule. Errors carry the field path.
 func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 	out := matcher{
-		kinds: rule.Kinds, operations: rule.Operations, subresources: rule.Subresources,
+		kinds: rule.Kinds, operations: rule.Operations, subresources: rule.Subresources, only: rule.Only,
 		namespaces: m.Namespaces, excludedNamespaces: m.ExcludedNamespaces, excludedSubjects: m.ExcludedSubjects,
 	}
 	var errs []error
@@ -115,6 +116,7 @@ func (m matcher) matches(r Request) bool {
 		(r.SubResource == "" || slices.Contains(m.subresources, r.SubResource)) &&
 		m.matchesNamespaceName(r) &&
 		m.matchesLabels(r) &&
+		m.concerns(r.Subject()) &&
 		!slices.ContainsFunc(m.excludedSubjects, r.User.is)
 }
 
@@ -142,10 +144,10 @@ func (m matcher) matchesLabels(r Request) bool {
 		r.OldObject.Exists() && m.objectSelector.Matches(objectLabels(r.OldObject))
 }
 
-// matchedBefore tells whether the old object of an update was the policy's business too: a label that brings it
-// under the policy is a change.
+// matchedBefore tells whether the old object of an update was the policy's business too: a label or the host's network
+// that brings it under the policy is a change.
 func (m matcher) matchedBefore(r Request) bool {
-	return m.objectSelector == nil || m.objectSelector.Matches(objectLabels(r.OldObject))
+	return m.concerns(r.OldObject) && (m.objectSelector == nil || m.objectSelector.Matches(objectLabels(r.OldObject)))
 }
 
 func objectLabels(object engine.Document) labels.Set {

@@ -22,6 +22,7 @@ type ruleDoc struct {
 	Verbs       []string       `json:"verbs"`
 	Kinds       []string       `json:"kinds"`
 	Operations  []string       `json:"operations"`
+	Only        string         `json:"only,omitempty"`
 	State       []string       `json:"state,omitempty"`
 	Generates   []string       `json:"generates,omitempty"`
 	Parameters  []parameterDoc `json:"parameters,omitempty"`
@@ -43,7 +44,7 @@ type parameterDoc struct {
 
 func newRuleDoc(r *engine.Rule, source string) ruleDoc {
 	d := ruleDoc{
-		ID: r.ID, Title: r.Title, Description: r.Description, Severity: r.Severity, References: r.References, Source: source,
+		ID: r.ID, Title: r.Title, Description: r.Description, Severity: r.Severity, References: r.References, Source: source, Only: r.Only,
 		Kinds: kindNames(r.Kinds), State: kindNames(r.State), Generates: kindNames(r.Generates), Parameters: parameterDocs(r.Parameters),
 	}
 	for _, verb := range r.Verbs {
@@ -128,6 +129,9 @@ func (d ruleDoc) text(w io.Writer) {
 	row("states", d.Verbs)
 	row("kinds", d.Kinds)
 	row("operations", d.Operations)
+	if d.Only != "" {
+		row("only for", []string{d.Only})
+	}
 	row("asks about", d.State)
 	row("generates", d.Generates)
 	row("source", []string{d.Source})

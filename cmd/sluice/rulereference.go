@@ -109,6 +109,9 @@ func (d ruleDoc) markdown(w io.Writer) {
 		head, row = append(head, use.Profile), append(row, use.Action)
 	}
 	table(w, head, row)
+	if d.Only != "" {
+		fmt.Fprintf(w, "\nOnly for: %s\n", d.Only)
+	}
 	if len(d.State) > 0 {
 		fmt.Fprintf(w, "\nAsks about: %s\n", strings.Join(d.State, ", "))
 	}

@@ -214,7 +214,7 @@ func (s *PolicyStatus) notIntercepted(ctx context.Context, i policies.Interest) 
 	}
 	for h, rules := range wanted {
 		for _, rule := range rules {
-			if covers(present[h], rule) {
+			if covers(present[h], rule) || covers(present[h.wider()], rule) {
 				continue
 			}
 			reason := fmt.Sprintf("the entry %s of the webhook configuration %s does not send %s to Sluice",

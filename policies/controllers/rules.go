@@ -19,9 +19,16 @@ import (
 type hook struct {
 	mutating bool
 	workload bool
+	// only is engine.HostNetwork for the entry whose matchConditions keep all other workloads from Sluice.
+	only string
 }
 
-func hooks() []hook { return []hook{{false, false}, {false, true}, {true, false}, {true, true}} }
+func hooks() []hook {
+	return []hook{{}, {workload: true}, {workload: true, only: engine.HostNetwork}, {mutating: true}, {mutating: true, workload: true}}
+}
+
+// wider is the entry that sends all that h sends, and more.
+func (h hook) wider() hook { return hook{mutating: h.mutating, workload: h.workload} }
 
 // name is the entry's name in its configuration.
 func (h hook) name() string {
@@ -29,7 +36,10 @@ func (h hook) name() string {
 	if h.mutating {
 		name = "mutate"
 	}
-	if h.workload {
+	switch {
+	case h.only != "":
+		name += "-" + h.only
+	case h.workload:
 		name += "-workloads"
 	}
 	return name + ".sluice.dev"
@@ -56,16 +66,7 @@ type interest struct {
 // kinds that the API server does not serve. matchPolicy Equivalent sends other versions of a kind too, converted. It is an
 // error if nobody can tell whether a kind is served: then no rule may be taken away.
 func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][]admissionv1.RuleWithOperations, []schema.GroupKind, error) {
-	wanted := map[hook]map[schema.GroupKind]*interest{}
-	for _, i := range interests {
-		for _, kind := range i.Kinds {
-			for _, mutating := range []bool{false, true} {
-				if mutating && i.Patches || !mutating && i.Judges {
-					want(wanted, hook{mutating, isWorkload(kind)}, kind, i)
-				}
-			}
-		}
-	}
+	wanted := wantedOf(interests)
 	rules := map[hook][]admissionv1.RuleWithOperations{}
 	var unserved []schema.GroupKind
 	for h, kinds := range wanted {
@@ -85,6 +86,32 @@ func rulesFor(interests []policies.Interest, mapper meta.RESTMapper) (map[hook][
 		})
 	}
 	return rules, unserved, nil
+}
+
+// wantedOf is what is wanted of each kind at each hook. A kind that some policy wants all objects of is sent by one entry
+// alone, so that no object is reviewed twice.
+func wantedOf(interests []policies.Interest) map[hook]map[schema.GroupKind]*interest {
+	wanted := map[hook]map[schema.GroupKind]*interest{}
+	for _, narrow := range []bool{false, true} {
+		for _, i := range interests {
+			if narrow != (i.Only != "") {
+				continue
+			}
+			for _, kind := range i.Kinds {
+				h := hook{workload: isWorkload(kind), only: i.Only}
+				if wanted[h.wider()][kind] != nil {
+					h = h.wider()
+				}
+				if i.Judges {
+					want(wanted, h, kind, i)
+				}
+				if i.Patches {
+					want(wanted, hook{mutating: true, workload: h.workload}, kind, i)
+				}
+			}
+		}
+	}
+	return wanted
 }
 
 // want adds what a policy wants to know of a kind at a hook. A rule has to have operations: one that the API server

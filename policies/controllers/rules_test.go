@@ -67,10 +67,10 @@ func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for h, want := range map[hook]string{
-		{false, false}: "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced\n[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
-		{false, true}:  "[]/[v1] [pods] [CREATE] Namespaced\n[apps]/[v1] [deployments] [CREATE] Namespaced",
-		{true, false}:  "[networking.k8s.io]/[v1] [ingresses] [UPDATE] Namespaced",
-		{true, true}:   "",
+		{}:                               "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced\n[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
+		{workload: true}:                 "[]/[v1] [pods] [CREATE] Namespaced\n[apps]/[v1] [deployments] [CREATE] Namespaced",
+		{mutating: true}:                 "[networking.k8s.io]/[v1] [ingresses] [UPDATE] Namespaced",
+		{mutating: true, workload: true}: "",
 	} {
 		if got := text(rules[h]); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", h.name(), got, want)
@@ -78,6 +78,47 @@ func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
 	}
 	if !slices.Equal(unserved, []schema.GroupKind{gateway}) {
 		t.Errorf("unserved %v", unserved)
+	}
+}
+
+// What only some policies want part of is sent by the entry with the conditions, unless another policy wants all of it:
+// then by the other entry alone, which sends it once.
+func TestHostNetworkHasAnEntryOfItsOwn(t *testing.T) {
+	narrow := judging([]schema.GroupKind{pod, deployment}, engine.Create, engine.Update)
+	narrow.Only = engine.HostNetwork
+	for name, c := range map[string]struct {
+		others []policies.Interest
+		want   map[hook]string
+	}{
+		"alone": {nil, map[hook]string{
+			{workload: true, only: engine.HostNetwork}: "[]/[v1] [pods] [CREATE UPDATE] Namespaced\n[apps]/[v1] [deployments] [CREATE UPDATE] Namespaced",
+		}},
+		"beside a policy for all Deployments": {[]policies.Interest{judging([]schema.GroupKind{deployment}, engine.Delete)}, map[hook]string{
+			{workload: true, only: engine.HostNetwork}: "[]/[v1] [pods] [CREATE UPDATE] Namespaced",
+			{workload: true}: "[apps]/[v1] [deployments] [CREATE DELETE UPDATE] Namespaced",
+		}},
+		"beside a policy for Services": {[]policies.Interest{judging([]schema.GroupKind{service}, engine.Create)}, map[hook]string{
+			{workload: true, only: engine.HostNetwork}: "[]/[v1] [pods] [CREATE UPDATE] Namespaced\n[apps]/[v1] [deployments] [CREATE UPDATE] Namespaced",
+			{}: "[]/[v1] [services] [CREATE] Namespaced",
+		}},
+	} {
+		for _, interests := range [][]policies.Interest{append([]policies.Interest{narrow}, c.others...), append(slices.Clone(c.others), narrow)} {
+			rules, _, err := rulesFor(interests, served())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range hooks() {
+				if got := text(rules[h]); got != c.want[h] {
+					t.Errorf("%s: %s:\n%s\nwant\n%s", name, h.name(), got, c.want[h])
+				}
+			}
+		}
+	}
+	patching := narrow
+	patching.Patches = true
+	rules, _, _ := rulesFor([]policies.Interest{patching}, served())
+	if got := text(rules[hook{mutating: true, workload: true}]); !strings.Contains(got, "pods") {
+		t.Errorf("patches are not sent: %q", got)
 	}
 }
 

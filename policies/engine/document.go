@@ -51,6 +51,17 @@ func (d Document) Get(keys ...string) Document {
 	return Document{value}
 }
 
+// IsFalseOrZero tells whether the document is false or the number 0.
+func (d Document) IsFalseOrZero() bool {
+	switch v := d.value.(type) {
+	case ast.Boolean:
+		return !bool(v)
+	case ast.Number:
+		return v.Compare(ast.Number("0")) == 0
+	}
+	return false
+}
+
 // Text is the value of a string, and "" for anything else.
 func (d Document) Text() string {
 	s, _ := d.value.(ast.String)

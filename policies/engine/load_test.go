@@ -28,6 +28,8 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"bad operation":      {custom(kinds + "#   operations: [CONNECT]\n"), `custom.operations: "CONNECT": want CREATE, UPDATE or DELETE`},
 		"any subresource":    {custom(kinds + "#   subresources: [status, '*']\n"), `custom.subresources: "*": want names such as status`},
 		"scale":              {custom(kinds + "#   subresources: [scale]\n"), `custom.subresources: "scale": its requests are not about an object of the rule's kinds`},
+		"only what":          {custom("#   severity: high\n#   kinds: [Pod]\n#   only: hostNetwork\n"), "custom.only: want host-network, or no such key"},
+		"only without pods":  {custom("#   severity: high\n#   kinds: [Pod, PodTemplate, Service]\n#   only: host-network\n"), "custom.only: Service makes no pods, so that the rule would judge none"},
 		"unknown key":        {custom(kinds + "#   severty: low\n"), "custom.severty: unknown key, want one of"},
 		"open parameters":    {custom(kinds + "#   parameters: {type: object}\n"), "custom.parameters: want additionalProperties: false"},
 		"bad default":        {custom(kinds + "#   parameters: {type: object, additionalProperties: false, properties: {n: {type: integer, default: many}}}\n"), "defaults don't satisfy"},

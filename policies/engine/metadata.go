@@ -34,6 +34,8 @@ type Metadata struct {
 	Operations  []Operation
 	// Subresources are judged besides the object itself, such as status.
 	Subresources []string
+	// Only is HostNetwork for a rule that is run for some objects of its kinds only; "" for all.
+	Only string
 	// Judges are the paths whose change makes an update more than housekeeping.
 	Judges     []string
 	State      []schema.GroupKind
@@ -65,6 +67,7 @@ func metadata(module *ast.Module) (Metadata, error) {
 	m.Kinds = r.kinds("kinds", true)
 	m.Operations = r.operations()
 	m.Subresources = r.subresources()
+	m.Only = r.only(m.Kinds)
 	m.Judges = r.texts("judges")
 	m.State = r.kinds("state", false)
 	m.Generates = r.kinds("generates", false)

@@ -20,7 +20,8 @@ func TestShippedHooks(t *testing.T) {
 	var names []string
 	check := func(name string, failure *admissionv1.FailurePolicyType, rules []admissionv1.RuleWithOperations, conditions []admissionv1.MatchCondition) {
 		names = append(names, name)
-		if strings.Contains(name, "workloads") && len(conditions) == 0 {
+		ofPods := strings.Contains(name, "workloads") || strings.Contains(name, "host-network")
+		if ofPods && len(conditions) == 0 {
 			t.Errorf("%s has no matchConditions", name)
 		}
 		forPolicies := strings.HasPrefix(name, "gate")
@@ -32,7 +33,7 @@ func TestShippedHooks(t *testing.T) {
 				t.Errorf("%s intercepts deletions", name)
 			}
 		}
-		if ignores := *failure == admissionv1.Ignore; ignores != strings.Contains(name, "workloads") {
+		if ignores := *failure == admissionv1.Ignore; ignores != ofPods {
 			t.Errorf("%s has failurePolicy %s", name, *failure)
 		}
 	}
@@ -42,7 +43,7 @@ func TestShippedHooks(t *testing.T) {
 	for _, hook := range mutating.Webhooks {
 		check(hook.Name, hook.FailurePolicy, hook.Rules, hook.MatchConditions)
 	}
-	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
+	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "validate-host-network.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
 		"mutate.sluice.dev", "mutate-workloads.sluice.dev"}
 	if !slices.Equal(names, want) {
 		t.Errorf("the entries are %q, want %q", names, want)

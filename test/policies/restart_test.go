@@ -13,7 +13,7 @@ import (
 // relaxed, or when a Sluice is replaced by one with other rules.
 func unvetted(ctx context.Context, manifest string) {
 	GinkgoHelper()
-	const entries = `[{"op": "test", "path": "/webhooks/2/name", "value": "gatepolicies.sluice.dev"}, {"op": "OP", "path": "/webhooks/2/matchConditions"VALUE}]`
+	const entries = `[{"op": "test", "path": "/webhooks/3/name", "value": "gatepolicies.sluice.dev"}, {"op": "OP", "path": "/webhooks/3/matchConditions"VALUE}]`
 	never := `, "value": [{"name": "never", "expression": "false"}]`
 	must(ctx, "", "patch", "validatingwebhookconfiguration", "sluice", "--type=json", "-p", replace(entries, "OP", "add", "VALUE", never))
 	DeferCleanup(func(ctx SpecContext) {
