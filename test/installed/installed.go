@@ -161,10 +161,19 @@ func (m *Manager) awaitReady(ctx context.Context, url string) error {
 	})
 }
 
+// End ends the manager, which Restart may follow.
+func (m *Manager) End() error {
+	if m.cancel == nil {
+		return nil
+	}
+	m.cancel()
+	m.cancel = nil
+	return <-m.done
+}
+
 // Restart ends the manager and starts another one in its place, with its certificate and new metrics.
 func (m *Manager) Restart(ctx context.Context, cluster *plane.Plane) error {
-	m.cancel()
-	if err := <-m.done; err != nil {
+	if err := m.End(); err != nil {
 		return fmt.Errorf("stop: %w", err)
 	}
 	m.Metrics = prometheus.NewRegistry()
@@ -173,12 +182,7 @@ func (m *Manager) Restart(ctx context.Context, cluster *plane.Plane) error {
 
 // Stop ends the manager and removes its certificate.
 func (m *Manager) Stop() error {
-	var err error
-	if m.cancel != nil {
-		m.cancel()
-		err = <-m.done
-	}
-	return errors.Join(err, os.RemoveAll(m.dir))
+	return errors.Join(m.End(), os.RemoveAll(m.dir))
 }
 
 // IssueCertificate puts a serving certificate for the Service into dir and returns its authority.
