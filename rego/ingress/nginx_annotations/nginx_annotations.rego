@@ -1,0 +1,136 @@
+# METADATA
+# title: No annotation writes nginx configuration
+# description: >
+#   nginx controllers copy values of annotations into the configuration that they run for everybody, often with the right
+#   to read every Secret of the cluster. A snippet is configuration in so many words. Elsewhere a line break, a semicolon, a
+#   brace, a #, a quote, $( or a backslash at the end lets a value out of the directive it was meant for. Each annotation
+#   that needs one of them, or that needs less than the others, has a row in the tables below, after the validators of its
+#   controller; a new CVE is a changed row. Captures ($1) and variables ($host) are fine. What the class's controller is
+#   known not to read is not judged.
+# related_resources:
+#   - https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+#   - https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations-risk/
+#   - https://github.com/kubernetes/ingress-nginx/blob/main/internal/ingress/annotations/parser/validators.go
+#   - https://github.com/nginx/kubernetes-ingress/blob/main/internal/k8s/validation.go
+#   - https://github.com/kubernetes/kubernetes/issues/126811
+#   - https://github.com/kubernetes/kubernetes/issues/131006
+#   - https://github.com/kubernetes/kubernetes/issues/131007
+#   - https://github.com/kubernetes/kubernetes/issues/131008
+#   - https://github.com/kubernetes/kubernetes/issues/136677
+#   - https://github.com/kubernetes/kubernetes/issues/136789
+#   - https://github.com/kubernetes/kubernetes/issues/137560
+#   - https://github.com/kubernetes/kubernetes/issues/137893
+# custom:
+#   severity: critical
+#   kinds: [networking.k8s.io/Ingress]
+#   judges: [spec, metadata.annotations]
+#   parameters:
+#     type: object
+#     properties:
+#       prefixes:
+#         description: >
+#           prefixes of the annotations that ingress-nginx reads, as given by its --annotations-prefix; those of F5's
+#           controller, nginx.org and nginx.com, are always judged
+#         type: array
+#         items: {type: string, pattern: "^[^/]+$"}
+#         default: [nginx.ingress.kubernetes.io]
+#     additionalProperties: false
+package sluice.ingress.nginx_annotations
+
+import data.sluice.lib.nginx
+
+deny contains {"msg": msg, "field": field, "fix": fix} if {
+	some key, _ in input.request.object.metadata.annotations
+	regex.match(`/.*-snippets?$`, key)
+	[prefix, name] := split(key, "/")
+	annotations_of(prefix)
+	nginx.may_serve(input.request.object)
+	field := sprintf("metadata.annotations[%s]", [key])
+	msg := sprintf("%.60s is copied into nginx configuration, where it may say anything (%s)", [name, "CVE-2021-25742"])
+	fix := "remove it; what every Ingress needs goes into the ConfigMap of the controller"
+}
+
+deny contains {"msg": msg, "field": field, "fix": fix} if {
+	some key, value in input.request.object.metadata.annotations
+	regex.match(patterns.all, value)
+	[prefix, name] := split(key, "/")
+	row := object.get(annotations_of(prefix), name, {})
+	rest := regex.replace(value, patterns[object.get(row, "may", "nothing")], "")
+	culprit := regex.find_n(patterns[object.get(row, "never", "escapes")], rest, 1)[0]
+	not regex.match(`-snippets?$`, name)
+	nginx.may_serve(input.request.object)
+	field := sprintf("metadata.annotations[%s]", [key])
+	fix := remedy(key, culprit, row)
+	msg := sprintf("%.60s is %.60q: it has no use for %q, by which values escape into nginx configuration%s", [
+		name,
+		value,
+		culprit,
+		reference(culprit, row),
+	])
+}
+
+# annotations_of are the rows for a prefix. Those of nginx.org don't differ from those of nginx.com.
+annotations_of(prefix) := f5 if {
+	prefix in {"nginx.org", "nginx.com"}
+} else := ingress_nginx if {
+	prefix in input.parameters.prefixes
+}
+
+reference(culprit, row) := sprintf(" (%s)", [row.cve]) if {
+	row.cve
+} else := " (CVE-2026-4342)" if {
+	culprit in {"\n", "\r"} # ingress-nginx put values that it refused into a comment, which ends with the line
+} else := ""
+
+remedy(key, culprit, row) := sprintf("write it without %q, such as %s: %s", [culprit, key, row.like]) if {
+	row.like
+} else := sprintf("write %s without %q", [key, culprit])
+
+patterns := {
+	"all": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`, # whatever stands in never; most values have none of it
+	"escapes": `[\x00-\x1f\x7f;{}#"'\x60]|\$\(|\\$`,
+	"escapes, spaces, queries": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`,
+	"no networks": `[^0-9A-Fa-f.:/, ]`,
+	"out of quotes": `[\x00-\x1f\x7f"]|\\$`,
+	"braces": `[{}]`,
+	"lines": `[\t\n\r]`,
+	"nothing": `\z.`,
+	"semicolons": `;`,
+	"variables": `\$\{[A-Za-z0-9_]+\}`,
+}
+
+# A row says what an annotation may have in spite of what it looks like, what may never be in the rest of it, the CVE that
+# showed why, and a value to suggest. All others may have no escapes.
+ingress_nginx := {
+	"auth-cache-key": {"may": "variables", "like": "$remote_user$http_authorization"},
+	"auth-method": {"cve": "CVE-2026-1580", "like": "GET"},
+	"auth-proxy-set-headers": {"cve": "CVE-2025-15566", "like": "shop/auth-headers"},
+	"auth-tls-match-cn": {"cve": "CVE-2025-1097", "like": `CN=client\.example\.com`},
+	"auth-url": {"cve": "CVE-2025-24514", "like": "https://$host/oauth2/auth"},
+	"canary-by-header-pattern": {"may": "braces", "like": "^beta$"},
+	"global-rate-limit-key": {"may": "variables", "like": "$remote_addr"},
+	"mirror-host": {"may": "variables", "cve": "CVE-2025-1098", "like": "mirror.example.com"},
+	"mirror-target": {"may": "variables", "cve": "CVE-2025-1098", "like": "https://mirror.example.com$request_uri"},
+	"modsecurity-transaction-id": {"may": "variables", "like": "$request_id"},
+	"proxy-ssl-name": {"may": "variables", "like": "shop.example.com"},
+	"rewrite-target": {"never": "escapes, spaces, queries", "cve": "CVE-2026-3288", "like": "/$2"},
+	"server-alias": {"like": `www.example.com,~^www\d\d\.example\.com$`},
+	"upstream-hash-by": {"may": "variables", "like": "$request_uri"},
+	"upstream-vhost": {"may": "variables", "like": "shop.example.com"},
+	# What follows is parsed and written anew, so that a list may have a line for each network.
+	"allowlist-source-range": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+	"denylist-source-range": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+	"global-rate-limit-ignored-cidrs": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+	"limit-allowlist": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+	"limit-whitelist": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+	"whitelist-source-range": {"may": "lines", "never": "no networks", "like": "192.0.2.0/24,2001:db8::/32"},
+}
+
+f5 := {
+	"basic-auth-realm": {"never": "out of quotes", "like": "Staff only"},
+	"jwt-realm": {"never": "out of quotes", "like": "Staff only"},
+	"limit-req-key": {"may": "variables", "like": "${binary_remote_addr}"},
+	"rewrites": {"may": "semicolons", "like": "serviceName=shop rewrite=/"},
+	"server-tokens": {"never": "out of quotes", "like": "off"},
+	"sticky-cookie-services": {"may": "semicolons", "like": "serviceName=shop srv_id expires=1h path=/"},
+}
