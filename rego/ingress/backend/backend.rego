@@ -24,29 +24,26 @@ package sluice.ingress.backend
 import data.sluice.lib.nginx
 
 deny contains finding if {
-	some i, rule in spec.rules
+	some i, rule in input.request.object.spec.rules
 	some j, path in rule.http.paths
-	service := external(path.backend.service.name)
+	service := sluice.state.get("Service", input.request.namespace, path.backend.service.name)
+	service.spec.type == "ExternalName"
 	finding := about(service, sprintf("spec.rules[%d].http.paths[%d].backend.service.name", [i, j]))
 }
 
 deny contains finding if {
-	service := external(spec.defaultBackend.service.name)
+	name := input.request.object.spec.defaultBackend.service.name
+	service := sluice.state.get("Service", input.request.namespace, name)
+	service.spec.type == "ExternalName"
 	finding := about(service, "spec.defaultBackend.service.name")
 }
 
 deny contains finding if {
-	service := external(input.request.object.metadata.annotations["nginx.ingress.kubernetes.io/default-backend"])
-	nginx.may_serve(input.request.object)
-	finding := about(service, "metadata.annotations[nginx.ingress.kubernetes.io/default-backend]")
-}
-
-spec := input.request.object.spec
-
-# external is the Service of that name if it is an ExternalName.
-external(name) := service if {
+	name := input.request.object.metadata.annotations["nginx.ingress.kubernetes.io/default-backend"]
 	service := sluice.state.get("Service", input.request.namespace, name)
 	service.spec.type == "ExternalName"
+	nginx.may_serve(input.request.object)
+	finding := about(service, "metadata.annotations[nginx.ingress.kubernetes.io/default-backend]")
 }
 
 about(service, field) := {"msg": msg, "field": field, "fix": fix} if {

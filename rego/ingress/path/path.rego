@@ -39,16 +39,15 @@ import data.sluice.lib.nginx
 import data.sluice.lib.redirect
 
 deny contains {"msg": found.msg, "field": field, "fix": found.fix} if {
-	some i, rule in ingress.spec.rules
+	some i, rule in input.request.object.spec.rules
 	some j, path in rule.http.paths
-	is_string(path.path)
 	regex.match(`[^A-Za-z0-9._/-]`, path.path)
 	found := problem(path.path, object.get(path, "pathType", null))
 	field := sprintf("spec.rules[%d].http.paths[%d].path", [i, j])
 }
 
 deny contains {"msg": msg, "field": field, "fix": fix} if {
-	some key, _ in ingress.metadata.annotations
+	some key, _ in input.request.object.metadata.annotations
 	regex.match(`/(use-regex|rewrite-target)$`, key)
 	key in switches
 	nginx.may_serve(ingress)
@@ -78,7 +77,7 @@ served(host) := sprintf("%.60s", [host]) if host != ""
 # problem is what is wrong with a path, the worst first.
 problem(text, type) := {"msg": msg, "fix": fix} if {
 	nginx.may_serve(ingress)
-	culprit := regex.find_n(`[\x00-\x20\x7f;{}#"'\x60]|\$\(|\\$`, regex.replace(text, counts, ""), 1)[0]
+	culprit := regex.find_n(`[\x00-\x20\x7f;{}#"'\x60]|\$\(|\\$`, without_counts(text, type), 1)[0]
 	msg := sprintf("path %.60q: it has no use for %q, by which paths escape into nginx configuration (%s)", [
 		text,
 		culprit,
@@ -129,8 +128,15 @@ reader("ImplementationSpecific") := controller
 
 reader(type) := sprintf("pathType %v", [type]) if type != "ImplementationSpecific"
 
-# counts are repetitions in a regular expression: the only use of braces in a path.
-counts := `\{[0-9]+(,[0-9]*)?\}`
+# without_counts is a path less the repetitions in a regular expression, which are the only use of braces. Where a class is
+# nginx's, what is none is found by its pathType or by the lack of use-regex.
+without_counts(text, type) := regex.replace(text, `\{[0-9]+(,[0-9]*)?\}`, "") if {
+	braces_count(type)
+} else := text
+
+braces_count(_) if controller == "nginx"
+
+braces_count(type) if regex_expected(type)
 
 # looks_like_regex holds for what no request has in its path, or hardly.
 looks_like_regex(text) if regex.match(`[*?\[\]\\^|{]|\.\+|\)\+|\$$`, text)

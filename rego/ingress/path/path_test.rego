@@ -153,6 +153,8 @@ test_unknown_class if {
 		one(class, "/~/user/[0-9]{3}$", "ImplementationSpecific", {}) == set()
 		one(class, "/user/[0-9]+", "Prefix", {}) == taken_for_text("/user/[0-9]+", "pathType Prefix")
 		one(class, "/user/[0-9]+", "Prefix", use_regex) == set()
+		one(class, "/x{2}", "Prefix", {}) == escapes("/x{2}", "{")
+		one(class, "/x{2}", "Prefix", use_regex) == set()
 	}
 }
 
@@ -170,7 +172,7 @@ test_field if {
 }
 
 test_nothing_there if {
-	every paths in [[{"backend": {}}], [{"path": null, "pathType": null}], null, []] {
+	every paths in [[{"backend": {}}], [{"path": "", "pathType": null}], null, []] {
 		deny(serving("nginx", paths, use_regex), []) == set()
 	}
 	every spec in [{}, {"rules": null}, {"rules": [{"host": "a.example.com", "http": null}]}] {
