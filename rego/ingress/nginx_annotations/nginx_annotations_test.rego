@@ -182,6 +182,7 @@ test_class if {
 	}
 	every class in ["haproxy", "traefik", "alb", "gce"] {
 		deny(class, bad) == set()
+		deny(class, {"nginx.ingress.kubernetes.io/server-snippet": "gzip on;"}) == set()
 	}
 	count(deny("haproxy", object.union(bad, {"kubernetes.io/ingress.class": "nginx"}))) == 1
 }

@@ -52,9 +52,8 @@ deny contains {"msg": msg, "field": field, "fix": fix} if {
 	key in switches
 	nginx.may_serve(ingress)
 	not canary(ingress)
-	count(changed) > 0
+	first := min(changed) # undefined where there is none
 	[prefix, name] := split(key, "/")
-	first := min(changed)
 	field := sprintf("metadata.annotations[%s]", [key])
 	msg := sprintf("%s turns %.60q of the Ingress %.60s into a regular expression%s: both serve %s", [
 		name,
@@ -68,7 +67,7 @@ deny contains {"msg": msg, "field": field, "fix": fix} if {
 
 further(0) := ""
 
-further(more) := sprintf(" (and %d more paths)", [more]) if more > 0
+further(more) := sprintf(" (and %d more)", [more]) if more > 0
 
 served("") := "every host"
 

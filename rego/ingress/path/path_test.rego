@@ -212,7 +212,14 @@ test_shared_by_several if {
 	two := other([at("/b", "Exact"), at("/a", "ImplementationSpecific")], {})
 	deny(serving("nginx", regex_path, use_regex), [two]) == turned(
 		"use-regex",
-		`"/a" of the Ingress uploads into a regular expression (and 1 more paths)`,
+		`"/a" of the Ingress uploads into a regular expression (and 1 more)`,
+	)
+}
+
+test_shared_with_regex_as_prefix if {
+	deny(serving("nginx", regex_path, use_regex), [other([at("/a/(.*)", "Prefix")], {})]) == turned(
+		"use-regex",
+		`"/a/(.*)" of the Ingress uploads into a regular expression`,
 	)
 }
 
@@ -259,7 +266,8 @@ test_nothing_turned if {
 	deny(serving("nginx", [at("/forum", "Prefix")], {}), [plain]) == set()
 	canary := object.union(use_regex, {"nginx.ingress.kubernetes.io/canary": "true"})
 	deny(serving("nginx", regex_path, canary), [plain]) == set()
-	deny(serving("traefik", [at("/forum", "Prefix")], use_regex), [plain]) == set()
+	elsewhere := object.union(plain, {"spec": {"ingressClassName": "traefik"}})
+	deny(serving("traefik", [at("/forum", "Prefix")], use_regex), [elsewhere]) == set()
 }
 
 test_prefixes if {
