@@ -3,8 +3,8 @@
 # description: >
 #   nginx controllers copy values of annotations into the configuration that they run for everybody, often with the right
 #   to read every Secret of the cluster. A snippet is configuration in so many words. Elsewhere a line break, a semicolon, a
-#   brace, a #, a quote, $( or a backslash at the end lets a value out of the directive it was meant for. Each annotation
-#   that needs one of them, or that needs less than the others, has a row in the tables below, after the validators of its
+#   brace, a #, a quote, $( or a backslash at the end lets a value out of the directive it was meant for. An annotation that
+#   needs one of them, or less than others do, has a row in the tables of the source, after the validators of its
 #   controller; a new CVE is a changed row. Captures ($1) and variables ($host) are fine. What the class's controller is
 #   known not to read is not judged.
 # related_resources:
@@ -20,6 +20,7 @@
 #   - https://github.com/kubernetes/kubernetes/issues/136789
 #   - https://github.com/kubernetes/kubernetes/issues/137560
 #   - https://github.com/kubernetes/kubernetes/issues/137893
+#   - https://my.f5.com/manage/s/article/K000161019
 # custom:
 #   severity: critical
 #   kinds: [networking.k8s.io/Ingress]
@@ -61,7 +62,7 @@ deny contains {"msg": msg, "field": field, "fix": fix} if {
 	nginx.may_serve(input.request.object)
 	field := sprintf("metadata.annotations[%s]", [key])
 	fix := remedy(key, culprit, row)
-	msg := sprintf("%.60s is %.60q: it has no use for %q, by which values escape into nginx configuration%s", [
+	msg := sprintf("%.60s is %.60q: it has no use for %q, which means more than text to nginx%s", [
 		name,
 		value,
 		culprit,
@@ -76,7 +77,9 @@ annotations_of(prefix) := f5 if {
 	prefix in input.parameters.prefixes
 }
 
-reference(culprit, row) := sprintf(" (%s)", [row.cve]) if {
+reference(culprit, row) := " (CVE-2026-42945)" if {
+	culprit == "?" # a query behind a capture is more than nginx had room for
+} else := sprintf(" (%s)", [row.cve]) if {
 	row.cve
 } else := " (CVE-2026-4342)" if {
 	culprit in {"\n", "\r"} # ingress-nginx put values that it refused into a comment, which ends with the line
@@ -87,7 +90,7 @@ remedy(key, culprit, row) := sprintf("write it without %q, such as %s: %s", [cul
 } else := sprintf("write %s without %q", [key, culprit])
 
 patterns := {
-	"all": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`, # whatever stands in never; most values have none of it
+	"all": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`, # what makes a value worth a look; most have none of it
 	"escapes": `[\x00-\x1f\x7f;{}#"'\x60]|\$\(|\\$`,
 	"escapes, spaces, queries": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`,
 	"no networks": `[^0-9A-Fa-f.:/, ]`,

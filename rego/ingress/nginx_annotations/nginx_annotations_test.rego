@@ -8,9 +8,11 @@ import data.sluice.lib.testing.with_parameters
 
 annotations(class, values) := create(annotated(ingress({"ingressClassName": class}), values))
 
+usual := {"prefixes": ["nginx.ingress.kubernetes.io"]}
+
 # deny is what the rule finds in a new Ingress of a class.
 deny(class, values) := found if {
-	found := nginx_annotations.deny with input as with_parameters(annotations(class, values), {})
+	found := nginx_annotations.deny with input as with_parameters(annotations(class, values), usual)
 }
 
 on_nginx(name, value) := deny("nginx", {concat("/", ["nginx.ingress.kubernetes.io", name]): value})
@@ -20,7 +22,7 @@ escapes(found, name, culprit, reference) if {
 	count(found) == 1
 	some finding in found
 	startswith(finding.msg, concat("", [name, " is "]))
-	endswith(finding.msg, sprintf("it has no use for %q, by which values escape into nginx configuration%s", [culprit, reference]))
+	endswith(finding.msg, sprintf("it has no use for %q, which means more than text to nginx%s", [culprit, reference]))
 }
 
 # METADATA
@@ -30,7 +32,7 @@ test_auth_url if {
 	on_nginx("auth-url", "https://login.example.com/check#;\nerror_log /tmp/x;") == {{
 		"msg": concat("", [
 			`auth-url is "https://login.example.com/check#;\nerror_log /tmp/x;": it has no use for "#", `,
-			"by which values escape into nginx configuration (CVE-2025-24514)",
+			"which means more than text to nginx (CVE-2025-24514)",
 		]),
 		"field": "metadata.annotations[nginx.ingress.kubernetes.io/auth-url]",
 		"fix": `write it without "#", such as nginx.ingress.kubernetes.io/auth-url: https://$host/oauth2/auth`,
@@ -89,7 +91,7 @@ test_escapes if {
 
 test_unknown_annotation if {
 	on_nginx("x-y", "a;b") == {{
-		"msg": `x-y is "a;b": it has no use for ";", by which values escape into nginx configuration`,
+		"msg": `x-y is "a;b": it has no use for ";", which means more than text to nginx`,
 		"field": "metadata.annotations[nginx.ingress.kubernetes.io/x-y]",
 		"fix": `write nginx.ingress.kubernetes.io/x-y without ";"`,
 	}}
@@ -130,7 +132,7 @@ test_honest_values if {
 }
 
 test_values_with_less_use if {
-	escapes(on_nginx("rewrite-target", "/$1?x=$2"), "rewrite-target", "?", " (CVE-2026-3288)")
+	escapes(on_nginx("rewrite-target", "/$1?x=$2"), "rewrite-target", "?", " (CVE-2026-42945)")
 	escapes(on_nginx("rewrite-target", "/$1 permanent"), "rewrite-target", " ", " (CVE-2026-3288)")
 	escapes(on_nginx("whitelist-source-range", "10.0.0.0/8,\n# office\n"), "whitelist-source-range", "#", "")
 	escapes(on_nginx("whitelist-source-range", "10.0.0.0/8,\noffice"), "whitelist-source-range", "o", "")

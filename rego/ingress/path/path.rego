@@ -77,7 +77,7 @@ served(host) := sprintf("%.60s", [host]) if host != ""
 problem(text, type) := {"msg": msg, "fix": fix} if {
 	nginx.may_serve(ingress)
 	culprit := regex.find_n(`[\x00-\x20\x7f;{}#"'\x60]|\$\(|\\$`, without_counts(text, type), 1)[0]
-	msg := sprintf("path %.60q: it has no use for %q, by which paths escape into nginx configuration (%s)", [
+	msg := sprintf("path %.60q: it has no use for %q, which means more than text to nginx (%s)", [
 		text,
 		culprit,
 		"CVE-2026-24512",

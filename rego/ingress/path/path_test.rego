@@ -17,7 +17,7 @@ serving(class, paths, annotations) := annotated(
 )
 
 deny(obj, others) := found if {
-	found := path.deny with input as with_parameters(create(obj), {})
+	found := path.deny with input as with_parameters(create(obj), {"prefixes": ["nginx.ingress.kubernetes.io"]})
 		with sluice.state.list as others
 }
 
@@ -27,7 +27,7 @@ one(class, text, type, annotations) := deny(serving(class, [at(text, type)], ann
 found(msg, fix) := {{"msg": msg, "field": "spec.rules[0].http.paths[0].path", "fix": fix}}
 
 escapes(text, culprit) := found(
-	sprintf("path %q: it has no use for %q, by which paths escape into nginx configuration (CVE-2026-24512)", [text, culprit]),
+	sprintf("path %q: it has no use for %q, which means more than text to nginx (CVE-2026-24512)", [text, culprit]),
 	sprintf("write it without %q", [culprit]),
 )
 
