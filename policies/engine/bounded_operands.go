@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -73,16 +76,8 @@ func checkConcat(args []*ast.Term) error {
 // that a verb may ask for.
 func checkSprintf(args []*ast.Term) error {
 	format, _ := args[0].Value.(ast.String)
-	digits := 0
-	for _, c := range string(format) {
-		if c < '0' || c > '9' {
-			digits = 0
-		} else if digits++; digits > 3 && strings.ContainsRune(string(format), '%') {
-			return fmt.Errorf("a number of more than 3 digits in the format %.40q could be a width", string(format))
-		}
-	}
-	if strings.Contains(string(format), "*") && strings.Contains(string(format), "%") && starWidth(string(format)) {
-		return fmt.Errorf("a width taken from an argument (%%*d) is not supported")
+	if err := checkWidths(string(format)); err != nil {
+		return err
 	}
 	if err := checkWritten(args...); err != nil {
 		return err
@@ -91,18 +86,25 @@ func checkSprintf(args []*ast.Term) error {
 	return checkSize(len(format) + times*termSize(args[1].Value, maxText))
 }
 
-func starWidth(format string) bool {
+// checkWidths refuses verbs whose width or precision is large, or comes from an argument.
+func checkWidths(format string) error {
 	for rest := format; ; {
 		_, after, found := strings.Cut(rest, "%")
 		if !found {
-			return false
+			return nil
 		}
-		if strings.HasPrefix(strings.TrimLeft(after, "+-# 0123456789.[]"), "*") {
-			return true
+		flags := after[:len(after)-len(strings.TrimLeft(after, "+-# 0123456789.[]"))]
+		if strings.HasPrefix(after[len(flags):], "*") {
+			return errors.New("a width taken from an argument (%*d) is not supported")
+		}
+		if slices.ContainsFunc(strings.FieldsFunc(flags, isNoDigit), func(number string) bool { return len(number) > 3 }) {
+			return fmt.Errorf("a number of more than 3 digits in the format %.40q is a width", format)
 		}
 		rest = after
 	}
 }
+
+func isNoDigit(r rune) bool { return !unicode.IsDigit(r) }
 
 func checkReplace(args []*ast.Term) error {
 	s, _ := args[0].Value.(ast.String)

@@ -150,3 +150,12 @@ func TestRunawayRules(t *testing.T) {
 		})
 	}
 }
+
+// Numbers in the text of a format are no widths.
+func TestFormatsMayHaveNumbers(t *testing.T) {
+	program := compile(t, load(t, map[string]string{"a": module("a", `deny contains sprintf("%-4s is CVE-2021-25742, 100%% sure, port %5d", ["it", 65535])`)}), "a")
+	out := program.Evaluate(context.Background(), input(t, badHost), []int{0}, engine.Deny)[0]
+	if out.Err != nil || len(out.Deny) != 1 || out.Deny[0].Message != "it   is CVE-2021-25742, 100% sure, port 65535" {
+		t.Errorf("got %+v", out)
+	}
+}
