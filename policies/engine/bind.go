@@ -87,7 +87,7 @@ func (b binding) references(modules map[string]*ast.Module) {
 }
 
 // transformSomeDecls does for what stands behind `some … in` what ast.TransformRefs leaves out.
-func transformSomeDecls(module *ast.Module, change func(ast.Ref) (ast.Value, error)) {
+func transformSomeDecls(node any, change func(ast.Ref) (ast.Value, error)) {
 	ast.NewGenericVisitor(func(x any) bool {
 		if decl, ok := x.(*ast.SomeDecl); ok {
 			for _, symbol := range decl.Symbols {
@@ -95,7 +95,7 @@ func transformSomeDecls(module *ast.Module, change func(ast.Ref) (ast.Value, err
 			}
 		}
 		return false
-	}).Walk(module)
+	}).Walk(node)
 }
 
 // replacePrefix is ref with another beginning in place of from.

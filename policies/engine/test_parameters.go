@@ -63,12 +63,14 @@ func (p testParameters) rewrite(modules map[string]*ast.Module) {
 			if rule.Head.Name == parametersRule {
 				continue
 			}
-			_, _ = ast.TransformRefs(rule, func(ref ast.Ref) (ast.Value, error) {
+			change := func(ref ast.Ref) (ast.Value, error) {
 				if !ref.HasPrefix(from) {
 					return ref, nil
 				}
 				return to.Concat(ref[len(from):]), nil
-			})
+			}
+			_, _ = ast.TransformRefs(rule, change)
+			transformSomeDecls(rule, change)
 		}
 	}
 }
