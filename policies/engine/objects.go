@@ -25,6 +25,7 @@ func objectFunctions() []function {
 		ingressController(ingress).reading(class),
 		ingressHosts(ingress).reading(class, aliasAnnotation),
 		ingressConflicts(ingress).reading(class, aliasAnnotation),
+		ingressOutside(ingress).reading(append(facts.ClaimAnnotations(), class)...),
 		fact("sluice.networkpolicy.types", "The directions that a NetworkPolicy isolates, after the API server's defaulting.",
 			policy, "Ingress, Egress", infallible(facts.PolicyTypes)),
 		fact("sluice.networkpolicy.ignored_rules", "The directions whose rules have no effect because policyTypes leaves them out.",
