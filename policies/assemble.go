@@ -66,8 +66,15 @@ func Assemble(o Options) (*Gate, []Rejected) {
 	slices.SortStableFunc(rejected, func(a, b Rejected) int { return cmp.Compare(a.Name, b.Name) })
 	g.policies = append(good, bad...)
 	names := map[string]bool{}
-	for i, p := range g.policies {
+	for i := range g.policies {
+		p := &g.policies[i]
 		names[p.name] = true
+		if p.err == nil {
+			p.verbs = slices.DeleteFunc(slices.Clone(p.rule.Verbs), func(verb engine.Verb) bool { return !g.program.MaySay(i, verb) })
+		}
+		if p.isSilent() {
+			continue
+		}
 		for _, kind := range p.match.kinds {
 			g.byKind[kind] = append(g.byKind[kind], i)
 		}

@@ -108,7 +108,7 @@ func (g *Gate) Kinds() []schema.GroupKind {
 func (g *Gate) StateKinds() []schema.GroupKind {
 	var out []schema.GroupKind
 	for _, p := range g.policies {
-		if p.err == nil {
+		if p.err == nil && !p.isSilent() {
 			out = append(out, p.rule.State...)
 		}
 	}
@@ -123,7 +123,7 @@ func (g *Gate) candidates(ctx context.Context, r Request, namespace *namespaceLo
 	var unknown []Finding
 	for _, i := range g.byKind[r.Kind.GroupKind()] {
 		p := &g.policies[i]
-		if !slices.ContainsFunc(verbs, p.rule.States) || !p.match.matches(r) {
+		if !slices.ContainsFunc(verbs, p.states) || !p.match.matches(r) {
 			continue
 		}
 		matched, err := p.match.matchesNamespace(ctx, r, namespace)

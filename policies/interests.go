@@ -22,6 +22,8 @@ type Interest struct {
 	Judges, Patches bool
 	// State are the kinds that the rule asks about, Generates those that it produces.
 	State, Generates []schema.GroupKind
+	// Silent: with its parameters the policy says nothing of any request, and so has no state to know either.
+	Silent bool
 	// Rule is the id of the rule.
 	Rule string
 }
@@ -29,13 +31,18 @@ type Interest struct {
 // Interests are those of all policies, sorted by name.
 func (g *Gate) Interests() []Interest {
 	out := make([]Interest, 0, len(g.policies))
-	for _, p := range g.policies {
-		out = append(out, Interest{
-			Policy: p.name, Rule: p.rule.ID, State: p.rule.State, Generates: p.rule.Generates,
+	for i := range g.policies {
+		p := &g.policies[i]
+		interest := Interest{
+			Policy: p.name, Rule: p.rule.ID, State: p.rule.State, Generates: p.rule.Generates, Silent: p.isSilent(),
 			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources, Only: p.match.only,
-			Judges:  p.rule.States(engine.Deny) || p.rule.States(engine.Warn),
-			Patches: p.rule.States(engine.Patch),
-		})
+			Judges:  p.states(engine.Deny) || p.states(engine.Warn),
+			Patches: p.states(engine.Patch),
+		}
+		if interest.Silent {
+			interest.State, interest.Generates = nil, nil
+		}
+		out = append(out, interest)
 	}
 	slices.SortFunc(out, func(a, b Interest) int { return cmp.Compare(a.Policy, b.Policy) })
 	return out

@@ -21,6 +21,7 @@ type policy struct {
 	rule       *engine.Rule
 	match      matcher
 	parameters map[string]any
+	verbs      []engine.Verb // of the rule's, those that may say something with the parameters; meaningless with err
 	action     v1alpha1.Action
 	message    string
 	err        error // why it can't be evaluated
@@ -127,3 +128,12 @@ func (p policy) rejected(library *engine.Library, reason error) policy {
 	p.err = fmt.Errorf("policy does not compile: %s", first)
 	return p
 }
+
+// states tells whether the policy may say something by a verb.
+func (p *policy) states(verb engine.Verb) bool {
+	return p.rule.States(verb) && (p.err != nil || slices.Contains(p.verbs, verb))
+}
+
+// isSilent tells whether the policy says nothing of any request, because its rule has to be told something first. It is
+// asked about nothing.
+func (p *policy) isSilent() bool { return p.err == nil && len(p.verbs) == 0 }

@@ -233,6 +233,9 @@ func (s *PolicyStatus) notIntercepted(ctx context.Context, i policies.Interest) 
 
 // describeInterest says what a policy does, such as "judges CREATE, UPDATE of Service".
 func describeInterest(i policies.Interest) string {
+	if i.Silent {
+		return "says nothing with these parameters: what the rule has to be told is in its documentation (sluice rules " + i.Rule + ")"
+	}
 	var does []string
 	if i.Judges {
 		does = append(does, "judges")

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -72,9 +73,36 @@ func (s *screen) remaining(ctx context.Context, budget Budget, input *ast.Term, 
 	return out
 }
 
+// MaySay tells whether a verb of a policy could say something about some input. Where the parameters already rule that out,
+// as those of a rule that has to be told something first, it could not.
+func (p *Program) MaySay(policy int, verb Verb) bool {
+	seat := p.seats[policy]
+	return seat.unit.screen.maySay(p.budget, seat.index, verb)
+}
+
+// maySay screens an input of which nothing is known.
+func (s *screen) maySay(budget Budget, policy int, verb Verb) bool {
+	run := s.pool.Get().(*screening)
+	defer s.pool.Put(run)
+	run.meter = &meter{ctx: unending{}, deadline: time.Now().Add(budget.Time), limit: min(budget.Steps, screenSteps)}
+	run.context = topdown.BuiltinContext{Context: unending{}, Cancel: run.meter, Cache: builtins.Cache{}}
+	quiet := run.quiet(s.verbs[policy], []Verb{verb})
+	run.forget()
+	return !quiet
+}
+
+// unending is the context of what no request waits for.
+type unending struct{ context.Context }
+
+// Err implements context.Context.
+func (unending) Err() error { return nil }
+
+// Value implements context.Context.
+func (unending) Value(any) any { return nil }
+
 // screening is one input on its way through a screen.
 type screening struct {
-	input   *ast.Term
+	input   *ast.Term // nil for any
 	context topdown.BuiltinContext
 	meter   *meter
 	slots   []*ast.Term // the variables of all bodies that are being solved; nil where unbound

@@ -45,6 +45,9 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 		}
 		return nil, free
 	case operandInput:
+		if f.input == nil {
+			return nil, unsure
+		}
 		return f.input, found
 	case operandDocument:
 		return f.document(o.document)

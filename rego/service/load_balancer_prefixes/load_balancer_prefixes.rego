@@ -83,6 +83,7 @@ deny contains {"msg": msg, "field": claim.field, "fix": fix} if {
 }
 
 deny contains {"msg": msg, "field": "spec.type", "fix": remedy} if {
+	is_told
 	input.request.object.spec.type == "LoadBalancer"
 	claims.requests == 0
 	not writes_status
@@ -92,6 +93,7 @@ deny contains {"msg": msg, "field": "spec.type", "fix": remedy} if {
 }
 
 deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
+	is_told
 	input.request.object.spec.type == "LoadBalancer"
 	input.parameters.requireAddress
 	claims.requests == 0
@@ -102,10 +104,11 @@ deny contains {"msg": msg, "field": "spec.type", "fix": fix} if {
 }
 
 claims := sluice.service.claims(input.request.object, prefixes) if {
-	has_addresses
 	is_told
+	has_addresses
 }
 
+# is_told comes first everywhere, so that Sluice asks about no Service until it holds.
 is_told if input.parameters.allotments[0]
 
 is_told if input.parameters.fromNamespaces
