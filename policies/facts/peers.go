@@ -3,9 +3,7 @@ package facts
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
@@ -161,47 +159,4 @@ func (r rule) coversFamily() (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// BlockHit is an egress ipBlock that contains an address.
-type BlockHit struct {
-	Field   string `json:"field"` // spec.egress[0].to[1].ipBlock.cidr
-	CIDR    string `json:"cidr"`  // as written
-	Address string `json:"address"`
-}
-
-// EgressBlocksContaining are the egress ipBlocks of np that contain one of
-// addrs after their excepts, in rules whose ports include the port. There is at
-// most one result per block, for the first address.
-func EgressBlocksContaining(np *networkingv1.NetworkPolicy, addrs []netip.Addr, protocol corev1.Protocol, port int32) ([]BlockHit, error) {
-	var hits []BlockHit
-	for _, r := range rulesOf(np) {
-		if r.direction != Egress {
-			continue
-		}
-		ports, err := PortRanges(r.ports)
-		if err != nil {
-			return nil, fmt.Errorf("%s.%w", r.field(), err)
-		}
-		if !Includes(ports, protocol, port) {
-			continue
-		}
-		for i := range r.peers {
-			b := r.peers[i].IPBlock
-			if b == nil {
-				continue
-			}
-			ranges, err := blockRanges(b.CIDR, b.Except)
-			if err != nil {
-				return nil, fmt.Errorf("%s.ipBlock.%w", r.peerField(i), err)
-			}
-			for _, a := range addrs {
-				if rangesContain(ranges, a) {
-					hits = append(hits, BlockHit{Field: r.peerField(i) + ".ipBlock.cidr", CIDR: b.CIDR, Address: a.String()})
-					break
-				}
-			}
-		}
-	}
-	return hits, nil
 }

@@ -2,7 +2,6 @@ package facts
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -157,29 +156,5 @@ func TestOpenIngress(t *testing.T) {
 	}
 	if _, err := OpenIngress(ingressFrom(nil, ipBlock("10.0.0.0"))); err == nil {
 		t.Error("want an error for an address without prefix length")
-	}
-}
-
-func TestEgressBlocksContaining(t *testing.T) {
-	metadata := []netip.Addr{netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("fd00:ec2::254")}
-	http := ports{port("", 80, 0)}
-	for _, c := range []struct {
-		name string
-		np   *networkingv1.NetworkPolicy
-		want []BlockHit
-	}{
-		{"link-local", egressTo("p", http, ipBlock("10.0.0.0/8"), ipBlock("169.254.0.0/16")), []BlockHit{{"spec.egress[0].to[1].ipBlock.cidr", "169.254.0.0/16", "169.254.169.254"}}},
-		{"excepted", egressTo("p", http, ipBlock("169.254.0.0/16", "169.254.169.254/32")), nil},
-		{"mapped", egressTo("p", http, ipBlock("::ffff:169.254.0.0/112")), []BlockHit{{"spec.egress[0].to[0].ipBlock.cidr", "::ffff:169.254.0.0/112", "169.254.169.254"}}},
-		{"all of IPv4 behind a short mapped prefix", egressTo("p", http, ipBlock("::ffff:0:0/95")), []BlockHit{{"spec.egress[0].to[0].ipBlock.cidr", "::ffff:0:0/95", "169.254.169.254"}}},
-		{"unique local", egressTo("p", nil, ipBlock("fd00::/8")), []BlockHit{{"spec.egress[0].to[0].ipBlock.cidr", "fd00::/8", "fd00:ec2::254"}}},
-		{"other port", egressTo("p", ports{port("", 443, 0), port("UDP", 80, 0)}, ipBlock("169.254.0.0/16")), nil},
-		{"range of ports", egressTo("p", ports{port("", 1, 100)}, ipBlock("169.254.0.0/16")), []BlockHit{{"spec.egress[0].to[0].ipBlock.cidr", "169.254.0.0/16", "169.254.169.254"}}},
-		{"no peers", egressTo("p", http), nil},
-	} {
-		got, err := EgressBlocksContaining(c.np, metadata, "TCP", 80)
-		if err != nil || !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: %v, %v; want %v", c.name, got, err, c.want)
-		}
 	}
 }

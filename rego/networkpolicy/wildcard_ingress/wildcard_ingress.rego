@@ -1,0 +1,50 @@
+# METADATA
+# title: Ingress is not open to everyone on every port
+# description: >
+#   An ingress rule limits who may connect, or to which ports. One with neither undoes the isolation that its policy brings,
+#   and so does a rule without ports whose peers are every pod of every namespace, or whose IP blocks together are every
+#   address of IPv4 or IPv6. Ports that are all ports of TCP, UDP and SCTP are no limit. A public service names its ports and
+#   may let anyone in. Whether peers select every pod is decided by the labels that could exist; where that is too
+#   complicated to tell, it is taken for yes.
+# related_resources:
+#   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#allow-all-ingress-traffic
+#   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors
+#   - https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/#NetworkPolicySpec
+# custom:
+#   severity: medium
+#   kinds: [networking.k8s.io/NetworkPolicy]
+package sluice.networkpolicy.wildcard_ingress
+
+deny contains {"msg": msg, "field": open.field, "fix": "add from with the clients, or ports with what this service serves"} if {
+	has_ingress
+	some open in sluice.networkpolicy.open_ingress(input.request.object)
+	msg := whoever(open)
+}
+
+deny contains {"msg": msg, "field": peer.field, "fix": fix} if {
+	has_ingress
+	some peer in sluice.networkpolicy.every_pod(input.request.object)
+	peer.direction == "Ingress"
+	not peer.hasPorts
+	msg := everyone(peer)
+	fix := "ports of this service, or namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}"
+}
+
+has_ingress if input.request.object.spec.ingress[0]
+
+whoever(open) := "the ingress rule lets in every address on every port" if endswith(open.field, ".from")
+
+whoever(open) := "the ingress rule lets in everyone on every port: it has neither from nor ports" if {
+	not endswith(open.field, ".from")
+}
+
+everyone(peer) := "the ingress peer lets in every pod of every namespace on every port" if endswith(peer.field, "]")
+
+everyone(peer) := "the ingress peers together let in every pod of every namespace on every port" if {
+	not peer.uncertain
+	not endswith(peer.field, "]")
+}
+
+everyone(peer) := "the ingress peers may together let in every pod of every namespace: too complicated to tell" if {
+	peer.uncertain
+}

@@ -1,0 +1,125 @@
+package sluice.networkpolicy.wildcard_ingress_test
+
+import data.sluice.lib.testing.create
+import data.sluice.lib.testing.networkpolicy
+import data.sluice.networkpolicy.wildcard_ingress
+
+deny(ingress) := found if {
+	obj := networkpolicy({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": ingress})
+	found := wildcard_ingress.deny with input as create(obj)
+}
+
+https := [{"protocol": "TCP", "port": 443}]
+
+every_port := [{"protocol": protocol} | some protocol in ["TCP", "UDP", "SCTP"]]
+
+block(cidr) := {"ipBlock": {"cidr": cidr}}
+
+everyone := {
+	"msg": "the ingress rule lets in everyone on every port: it has neither from nor ports",
+	"field": "spec.ingress[0]",
+	"fix": "add from with the clients, or ports with what this service serves",
+}
+
+every_address := {
+	"msg": "the ingress rule lets in every address on every port",
+	"field": "spec.ingress[0].from",
+	"fix": "add from with the clients, or ports with what this service serves",
+}
+
+every_pod(msg, field) := {
+	"msg": msg,
+	"field": field,
+	"fix": "ports of this service, or namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}",
+}
+
+# METADATA
+# title: a rule that limits nothing
+# custom: {example: refused}
+test_neither_from_nor_ports if {
+	deny([{}]) == {everyone}
+	deny([{"from": null, "ports": []}]) == {everyone}
+	deny([{"ports": every_port}]) == {everyone}
+	deny([{"from": [{"podSelector": {}}]}, {}]) == {object.union(everyone, {"field": "spec.ingress[1]"})}
+}
+
+# METADATA
+# title: everyone on one port
+# custom: {example: admitted}
+test_ports_limit if {
+	deny([{"ports": https}]) == set()
+	deny([{"from": [block("0.0.0.0/0"), block("::/0")], "ports": https}]) == set()
+	deny([{"from": [{"namespaceSelector": {}}], "ports": https}]) == set()
+	deny([{"ports": [{"protocol": "TCP"}]}]) == set()
+}
+
+test_every_address if {
+	deny([{"from": [block("0.0.0.0/0")]}]) == {every_address}
+	deny([{"from": [block("0.0.0.0/1"), {"podSelector": {}}, block("128.0.0.0/1")]}]) == {every_address}
+	deny([{"from": [block("::/0")]}]) == {every_address}
+}
+
+test_all_but_some_addresses if {
+	deny([{"from": [block("0.0.0.0/1")]}]) == set()
+	deny([{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["198.51.100.0/24"]}}]}]) == set()
+}
+
+test_every_pod if {
+	deny([{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}, {"namespaceSelector": {}}]}]) == {every_pod(
+		"the ingress peer lets in every pod of every namespace on every port",
+		"spec.ingress[0].from[1]",
+	)}
+	deny([{"from": [{"namespaceSelector": {}}], "ports": every_port}]) == {every_pod(
+		"the ingress peer lets in every pod of every namespace on every port",
+		"spec.ingress[0].from[0]",
+	)}
+}
+
+env(operator) := {"namespaceSelector": {"matchExpressions": [{"key": "env", "operator": operator, "values": ["live"]}]}}
+
+test_every_pod_by_two_peers if {
+	deny([{"from": [env("In"), env("NotIn")]}]) == {every_pod(
+		"the ingress peers together let in every pod of every namespace on every port",
+		"spec.ingress[0].from",
+	)}
+	deny([{"from": [env("In")]}, {"from": [env("In")]}]) == set()
+}
+
+test_every_pod_perhaps if {
+	found := deny([{"from": [env("In")]}]) with sluice.networkpolicy.every_pod as [{
+		"direction": "Ingress",
+		"field": "spec.ingress[0].from",
+		"hasPorts": false,
+		"uncertain": true,
+	}]
+	found == {every_pod(
+		"the ingress peers may together let in every pod of every namespace: too complicated to tell",
+		"spec.ingress[0].from",
+	)}
+}
+
+test_some_pods if {
+	deny([{"from": [{"podSelector": {}}]}]) == set()
+	deny([{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]}]) == set()
+}
+
+test_egress_is_no_ingress if {
+	obj := networkpolicy({
+		"podSelector": {}, "policyTypes": ["Ingress", "Egress"],
+		"ingress": [{"ports": https}], "egress": [{"to": [{"namespaceSelector": {}}]}, {}],
+	})
+	wildcard_ingress.deny == set() with input as create(obj)
+}
+
+test_switched_off if {
+	obj := networkpolicy({"podSelector": {}, "policyTypes": ["Egress"], "ingress": [{}]})
+	wildcard_ingress.deny == set() with input as create(obj)
+}
+
+# Without ingress rules nothing is asked.
+test_no_ingress_rules if {
+	every ingress in [null, []] {
+		found := deny(ingress) with sluice.networkpolicy.open_ingress as [{"field": "spec.ingress[0]"}]
+		found == set()
+	}
+}
