@@ -109,7 +109,7 @@ func (g *Gate) StateKinds() []schema.GroupKind {
 	var out []schema.GroupKind
 	for _, p := range g.policies {
 		if p.err == nil && !p.isSilent() {
-			out = append(out, p.rule.State...)
+			out = append(out, p.state...)
 		}
 	}
 	slices.SortFunc(out, func(a, b schema.GroupKind) int { return cmp.Compare(a.String(), b.String()) })

@@ -20,7 +20,7 @@ type Interest struct {
 	// Judges: the policy has a say in whether a request passes. Patches: it changes objects. A policy that
 	// only generates wants neither.
 	Judges, Patches bool
-	// State are the kinds that the rule asks about, Generates those that it produces.
+	// State are the kinds that the policy asks about, Generates those that it produces.
 	State, Generates []schema.GroupKind
 	// Silent: with its parameters the policy says nothing of any request, and so has no state to know either.
 	Silent bool
@@ -34,7 +34,7 @@ func (g *Gate) Interests() []Interest {
 	for i := range g.policies {
 		p := &g.policies[i]
 		interest := Interest{
-			Policy: p.name, Rule: p.rule.ID, State: p.rule.State, Generates: p.rule.Generates, Silent: p.isSilent(),
+			Policy: p.name, Rule: p.rule.ID, State: p.state, Generates: p.rule.Generates, Silent: p.isSilent(),
 			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources, Only: p.match.only,
 			Judges:  p.states(engine.Deny) || p.states(engine.Warn),
 			Patches: p.states(engine.Patch),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
@@ -21,7 +22,8 @@ type policy struct {
 	rule       *engine.Rule
 	match      matcher
 	parameters map[string]any
-	verbs      []engine.Verb // of the rule's, those that may say something with the parameters; meaningless with err
+	verbs      []engine.Verb      // of the rule's, those that may say something with the parameters; meaningless with err
+	state      []schema.GroupKind // what it asks about
 	action     v1alpha1.Action
 	message    string
 	err        error // why it can't be evaluated
@@ -59,7 +61,8 @@ func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy
 			return p, fmt.Errorf("spec.parameters: want an object: %w", err)
 		}
 	}
-	_, err = p.rule.CompleteParameters(p.parameters)
+	complete, err := p.rule.CompleteParameters(p.parameters)
+	p.state = p.rule.StateUnder(complete)
 	return p, err
 }
 
@@ -120,7 +123,7 @@ func (p policy) rejected(library *engine.Library, reason error) policy {
 	if p.rule == nil {
 		p.rule = engine.Outline(p.name+".rego", p.spec.Rego)
 	}
-	p.match = roughMatcher(p.spec.Match, p.rule)
+	p.match, p.state = roughMatcher(p.spec.Match, p.rule), p.rule.State
 	first, _, more := strings.Cut(reason.Error(), "\n")
 	if more {
 		first += " …"

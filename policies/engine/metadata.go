@@ -37,8 +37,10 @@ type Metadata struct {
 	// Only is HostNetwork for a rule that is run for some objects of its kinds only; "" for all.
 	Only string
 	// Judges are the paths whose change makes an update more than housekeeping.
-	Judges     []string
+	Judges []string
+	// State are the kinds that the rule asks about; those of conditions only under some parameters.
 	State      []schema.GroupKind
+	conditions map[schema.GroupKind]map[string]any
 	Generates  []schema.GroupKind
 	Parameters map[string]any // a JSON Schema, nil for a rule without parameters
 }
@@ -69,9 +71,10 @@ func metadata(module *ast.Module) (Metadata, error) {
 	m.Subresources = r.subresources()
 	m.Only = r.only(m.Kinds)
 	m.Judges = r.texts("judges")
-	m.State = r.kinds("state", false)
+	m.State, m.conditions = r.state()
 	m.Generates = r.kinds("generates", false)
 	m.Parameters = r.parameters()
+	r.conditions(m)
 	r.unknownKeys()
 	slices.SortFunc(r.errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return m, errors.Join(r.errs...)
