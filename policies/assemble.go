@@ -89,7 +89,7 @@ func newPolicies(o Options) (good, bad []policy, rejected []Rejected) {
 	slices.SortStableFunc(sorted, func(a, b v1alpha1.GatePolicy) int { return cmp.Compare(a.Name, b.Name) })
 	was := o.Previous.compiled(o.Library)
 	for i := range sorted {
-		p, err := newPolicy(o.Library, &sorted[i], was[sorted[i].Name])
+		p, err := newPolicy(o, &sorted[i], was[sorted[i].Name])
 		if err == nil && i > 0 && sorted[i-1].Name == p.name {
 			err = errors.New("metadata.name: another policy has the same name")
 		}

@@ -32,6 +32,8 @@ type Options struct {
 	Library    *engine.Library
 	Policies   []v1alpha1.GatePolicy
 	Exceptions []v1alpha1.GateException
+	// Defaults are parameters, by the id of a rule, for policies of that rule that leave them out.
+	Defaults map[string]map[string]any
 	// ExemptNamespaces are names or globs beside SystemNamespaces: Sluice's own namespace, and those of CNI,
 	// ingress controllers and cert-manager.
 	ExemptNamespaces []string
@@ -44,7 +46,7 @@ type Options struct {
 	Claims Claimer
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
-	// Previous is a gate of the same Library whose compiled policies are taken over where their spec is the same; nil
+	// Previous is a gate of the same Library and Defaults whose compiled policies are taken over where their spec is the same; nil
 	// compiles all. It changes how long it takes to make a gate, and nothing else.
 	Previous *Gate
 

@@ -30,8 +30,8 @@ type policy struct {
 }
 
 // newPolicy compiles a policy; what was, which may be nil, is the compiled policy of that name in an earlier gate of
-// the same library.
-func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy) (policy, error) {
+// the same library and defaults.
+func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, error) {
 	spec := source.Spec
 	if was != nil && equality.Semantic.DeepEqual(spec, was.spec) {
 		return *was, nil
@@ -49,7 +49,7 @@ func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy
 	var err error
 	if was != nil && spec.Rule == was.spec.Rule && spec.Rego == was.spec.Rego && slices.Equal(spec.Libs, was.spec.Libs) {
 		p.rule = was.rule
-	} else if p.rule, err = policyRule(library, p.name, spec); err != nil {
+	} else if p.rule, err = policyRule(o.Library, p.name, spec); err != nil {
 		return p, err
 	}
 	if p.match, err = newMatcher(spec.Match, p.rule); err != nil {
@@ -61,6 +61,7 @@ func newPolicy(library *engine.Library, source *v1alpha1.GatePolicy, was *policy
 			return p, fmt.Errorf("spec.parameters: want an object: %w", err)
 		}
 	}
+	p.parameters = withDefaults(p.parameters, spec, o.Defaults)
 	complete, err := p.rule.CompleteParameters(p.parameters)
 	p.state = p.rule.StateUnder(complete)
 	return p, err

@@ -46,7 +46,9 @@ type Options struct {
 
 	Namespace        string // Sluice's own; exempt, and where the leader's lease is
 	ExemptNamespaces []string
-	LeaderElect      bool
+	// Defaults are parameters for policies that leave them out: see policies.Options.
+	Defaults    map[string]map[string]any
+	LeaderElect bool
 	// WebhookConfiguration is the name of the validating and of the mutating webhook configuration.
 	WebhookConfiguration string
 	// AuditInterval is the time between two looks at everything that exists; 0 for none.
@@ -175,7 +177,7 @@ func gateOptions(o Options, known *state.Cluster, claims policies.Claimer) polic
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
-		State: known, Namespaces: known, Claims: claims}
+		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims}
 }
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a

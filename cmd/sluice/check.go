@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type checkFlags struct {
 	output    string
 	failOn    string
 	strict    bool
+	dataplane string
 	explain   string
 	object    string
 }
@@ -51,6 +53,7 @@ about this policy and this object.` + policyHelp,
   sluice check --old before.yaml after.yaml
   sluice check --operation DELETE --state cluster.yaml obsolete.yaml
   sluice check --profile none --policies policies/ -o sarif deploy/
+  sluice check --dataplane cilium deploy/
   sluice check --explain ingress-tls-required --object Ingress/shop/web deploy/`,
 		Args: someInput,
 		RunE: func(command *cobra.Command, args []string) error { return f.run(command, args) },
@@ -62,6 +65,7 @@ about this policy and this object.` + policyHelp,
 		string(engine.Create), string(engine.Update), string(engine.Delete))
 	addChoice(command, &f.output, "output", "o", "format of the results", report.Formats()...)
 	addChoice(command, &f.failOn, "fail-on", "", "the weakest finding that fails the check", string(check.FailOnDeny), string(check.FailOnWarn))
+	command.Flags().StringVar(&f.dataplane, "dataplane", "", dataplaneUsage+"; auto looks for it in --state")
 	command.Flags().BoolVar(&f.strict, "strict", false, "what no policy judges is an error")
 	command.Flags().StringVar(&f.explain, "explain", "", "show which expressions of the policy `NAME` held and which failed, for one object")
 	command.Flags().StringVar(&f.object, "object", "", "the object to explain, as `KIND/NAME` or KIND/NAMESPACE/NAME")
@@ -75,6 +79,9 @@ func (f *checkFlags) run(command *cobra.Command, args []string) error {
 	set, err := f.load()
 	if err != nil {
 		return f.badPolicies(command.OutOrStdout(), err)
+	}
+	if err := set.TellDataplane(f.dataplane); err != nil {
+		return fmt.Errorf("--dataplane: %w", err)
 	}
 	progress := newProgress(command.ErrOrStderr(), "objects")
 	o := check.Options{

@@ -53,6 +53,9 @@ func addChoice(command *cobra.Command, value *string, name, shorthand, usage str
 	_ = command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// dataplaneUsage is the help of --dataplane.
+const dataplaneUsage = "what enforces NetworkPolicies, by its `NAME`, for the policies of networkpolicy-dataplane that don't say it themselves"
+
 // policyHelp is what the help of a command with policyFlags ends with.
 const policyHelp = `
 

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sluice-gate/sluice/cmd/serve"
+	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/rego"
 )
@@ -26,7 +27,7 @@ func newServeCommand() *cobra.Command {
 	if o.Namespace == "" {
 		o.Namespace = defaultNamespace
 	}
-	var kubeconfig, logFormat, logLevel string
+	var kubeconfig, dataplane, logFormat, logLevel string
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the admission webhook and the controllers",
@@ -45,6 +46,9 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 			o.Log = log
 			if o.Library, err = engine.Load(rego.Rules); err != nil {
 				return fmt.Errorf("load the shipped rules: %w", err)
+			}
+			if o.Defaults, err = policies.DataplaneDefaults(o.Library, dataplane); err != nil {
+				return fmt.Errorf("--dataplane: %w", err)
 			}
 			if o.Config, err = clusterConfig(kubeconfig); err != nil {
 				return fmt.Errorf("find the cluster: %w", err)
@@ -68,6 +72,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "time between two audits of what exists, beside one after every change of a policy; 0 for none")
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "Sluice's own namespace, which is exempt (default $POD_NAMESPACE)")
 	flags.StringSliceVar(&o.ExemptNamespaces, "exempt-namespaces", nil, "further namespaces that are never judged, names or globs: CNI, ingress controllers, cert-manager")
+	flags.StringVar(&dataplane, "dataplane", "", dataplaneUsage+"; auto looks for it in the cluster")
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")
 	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
 	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")

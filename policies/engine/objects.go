@@ -37,6 +37,7 @@ func objectFunctions() []function {
 		fact("sluice.networkpolicy.open_ingress", "The ingress rules that let in everyone on every port: they have neither peers nor ports that limit.",
 			policy, "open rules", facts.OpenIngress),
 		egressBlocks(policy),
+		policyTraits(policy),
 		fact("sluice.cidr.canonical", "A CIDR in the form that every reader understands alike, and the problem if it was not written in such a form.",
 			argument("cidr", "a CIDR", types.S), "canonical form and problem; the problem is empty if there is none",
 			func(s *string) (facts.CIDR, error) { return facts.Canonical(*s) }),

@@ -19,6 +19,13 @@ func egressBlocks(policy types.Type) function {
 		policy, endpoints, "blocks, each with the first address and port that it contains", facts.EgressBlocks)
 }
 
+func policyTraits(policy types.Type) function {
+	cluster := argument("cluster", "clusterCIDRs: the networks of pods and nodes; none if they are not known", types.A)
+	return policyFact("sluice.networkpolicy.traits",
+		"What a NetworkPolicy says that not every dataplane understands: names and ranges of ports, SCTP, blocks and their families and spellings, the number of entries of ports.",
+		policy, cluster, "traits", facts.Traits)
+}
+
 // policyFact is a function of a NetworkPolicy and of what else has to be known.
 func policyFact[P, R any](name, description string, policy, known types.Type, resultDoc string, say func(*networkingv1.NetworkPolicy, P) (R, error)) function {
 	np := conversion[networkingv1.NetworkPolicy, R]()

@@ -54,8 +54,9 @@ type Set struct {
 	Policies   []v1alpha1.GatePolicy    // sorted by name
 	Exceptions []v1alpha1.GateException // sorted by name
 
-	places map[subject]place
-	files  RegoFiles
+	places   map[subject]place
+	files    RegoFiles
+	defaults map[string]map[string]any // policies.Options.Defaults
 }
 
 // Source is the file of a rule: as the user would name it, or below this project's root.
@@ -180,10 +181,24 @@ func (s *Set) sortByName() {
 	slices.SortFunc(s.Exceptions, func(a, b v1alpha1.GateException) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Gate compiles the set. o says the rest: its Library, Policies and Exceptions are replaced. The error is
+// TellDataplane tells the policies that want to know it, and that don't say it themselves, what enforces NetworkPolicies.
+// An empty name tells nothing. The error is for a name that there isn't, and for a set without such a policy.
+func (s *Set) TellDataplane(name string) error {
+	defaults, err := policies.DataplaneDefaults(s.Library, name)
+	if err != nil || name == "" {
+		return err
+	}
+	if !slices.ContainsFunc(s.Policies, func(p v1alpha1.GatePolicy) bool { return p.Spec.Rule == policies.DataplaneRule }) {
+		return fmt.Errorf("no policy wants to know: none is of the rule %s", policies.DataplaneRule)
+	}
+	s.defaults = defaults
+	return nil
+}
+
+// Gate compiles the set. o says the rest: its Library, Policies, Exceptions and Defaults are replaced. The error is
 // Problems: what in which file does not fit its rule.
 func (s *Set) Gate(o policies.Options) (*policies.Gate, error) {
-	o.Library, o.Policies, o.Exceptions = s.Library, s.Policies, s.Exceptions
+	o.Library, o.Policies, o.Exceptions, o.Defaults = s.Library, s.Policies, s.Exceptions, s.defaults
 	gate, err := policies.NewGate(o)
 	if err != nil {
 		return nil, s.blame(err)
