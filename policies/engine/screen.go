@@ -49,7 +49,7 @@ func newScreen(u *unit) *screen {
 		}
 	}
 	out.documents = len(r.known)
-	out.pool.New = func() any { return &screening{values: make([]documentValue, out.documents)} }
+	out.pool.New = func() any { return newScreening(out.documents) }
 	return out
 }
 
@@ -109,6 +109,21 @@ type screening struct {
 	trail   []int       // slots in the order in which they were bound
 	values  []documentValue
 	read    []int // documents in values
+
+	arguments  []*ast.Term // of all calls that are being made
+	output     *ast.Term   // of the last call of a built-in function
+	outputs    int
+	takeOutput func(*ast.Term) error
+}
+
+func newScreening(documents int) *screening {
+	s := &screening{values: make([]documentValue, documents)}
+	s.takeOutput = func(output *ast.Term) error {
+		s.output = output
+		s.outputs++
+		return nil
+	}
+	return s
 }
 
 // documentValue is what a document without arguments was found to be.
@@ -122,8 +137,10 @@ func (s *screening) forget() {
 	for _, id := range s.read {
 		s.values[id] = documentValue{}
 	}
-	clear(s.slots)
-	*s = screening{slots: s.slots[:0], trail: s.trail[:0], values: s.values, read: s.read[:0]}
+	clear(s.slots[:cap(s.slots)])
+	clear(s.arguments[:cap(s.arguments)])
+	s.slots, s.trail, s.arguments, s.read = s.slots[:0], s.trail[:0], s.arguments[:0], s.read[:0]
+	s.input, s.output, s.meter, s.context = nil, nil, nil, topdown.BuiltinContext{}
 }
 
 // quiet tells that none of the verbs says anything.

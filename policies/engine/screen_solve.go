@@ -4,10 +4,10 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// solve looks for solutions of a definition's body, for a call with arguments. take is called for every solution with
-// its value, and goes on to the next by none; without take, the first solution ends the search.
-func (s *screening) solve(d *definition, arguments []*ast.Term, take func(value *ast.Term) result) result {
-	f := solving{screening: s, base: len(s.slots), goal: goal{d.body, &d.value, take}}
+// solve looks for solutions of a definition's body, for a call with arguments, and puts the value of each into a sink.
+// Without a sink the first solution ends the search.
+func (s *screening) solve(d *definition, arguments []*ast.Term, into *sink) result {
+	f := solving{screening: s, base: len(s.slots), goal: goal{d.body, &d.value, into}}
 	for range d.slots {
 		s.slots = append(s.slots, nil)
 	}
@@ -38,18 +38,36 @@ type solving struct {
 type goal struct {
 	body  []step
 	value *operand
-	take  func(value *ast.Term) result // nil to end with the first solution
+	into  *sink // nil to end with the first solution
+}
+
+// sink takes the values of solutions: one that all have, or all of them if there is a set.
+type sink struct {
+	value *ast.Term
+	set   ast.Set
+}
+
+func (k *sink) take(value *ast.Term) result {
+	switch {
+	case k.set != nil:
+		k.set.Add(value)
+	case k.value == nil:
+		k.value = value
+	case !k.value.Equal(value):
+		return unsure
+	}
+	return none
 }
 
 func (f solving) solved() result {
-	if f.take == nil {
+	if f.into == nil {
 		return found
 	}
 	value, known := f.valueOf(f.value)
 	if known != found {
 		return unsure
 	}
-	return f.take(value)
+	return f.into.take(value)
 }
 
 // steps solves the body from a step on.

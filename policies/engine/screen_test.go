@@ -332,7 +332,7 @@ func TestUntoldRulesAreSilent(t *testing.T) {
 			silent = append(silent, p.Name)
 		}
 	}
-	want := []string{"ingress-class-allowed", "ingress-hosts-allowed", "ingress-issue-certificate", "service-load-balancer-prefixes"}
+	want := []string{"ingress-class-allowed", "ingress-hosts-allowed", "ingress-issue-certificate", "networkpolicy-dataplane", "service-load-balancer-prefixes"}
 	if !slices.Equal(silent, want) {
 		t.Errorf("silent are %q, want %q", silent, want)
 	}

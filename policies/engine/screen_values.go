@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"errors"
-
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -115,34 +113,37 @@ func (f solving) walk(from *ast.Term, path []operand, t test, at int) result {
 
 // iterate binds a variable to every key of a collection, and walks on from what is there.
 func (f solving) iterate(in ast.Value, slot int, path []operand, t test, at int) result {
-	try := func(key, element *ast.Term) result {
-		if f.meter.Cancelled() {
-			return unsure
-		}
-		mark := len(f.trail)
-		f.slots[slot] = key
-		f.trail = append(f.trail, slot)
-		out := f.walk(element, path, t, at)
-		f.unbind(mark)
-		return out
-	}
 	out := none
 	switch in := in.(type) {
 	case *ast.Array:
 		for i := 0; i < in.Len() && out == none; i++ {
-			out = try(ast.InternedTerm(i), in.Elem(i))
+			out = f.enter(slot, ast.InternedTerm(i), in.Elem(i), path, t, at)
 		}
 	case ast.Object:
 		in.Until(func(key, element *ast.Term) bool {
-			out = try(key, element)
+			out = f.enter(slot, key, element, path, t, at)
 			return out != none
 		})
 	case ast.Set:
-		in.Until(func(element *ast.Term) bool {
-			out = try(element, element)
-			return out != none
-		})
+		for _, element := range in.Slice() {
+			if out = f.enter(slot, element, element, path, t, at); out != none {
+				break
+			}
+		}
 	}
+	return out
+}
+
+// enter walks on from one element of a collection.
+func (f solving) enter(slot int, key, element *ast.Term, path []operand, t test, at int) result {
+	if f.meter.Cancelled() {
+		return unsure
+	}
+	mark := len(f.trail)
+	f.slots[slot] = key
+	f.trail = append(f.trail, slot)
+	out := f.walk(element, path, t, at)
+	f.unbind(mark)
 	return out
 }
 
@@ -197,61 +198,48 @@ func (s *screening) either(d *definition, arguments []*ast.Term) (*ast.Term, res
 
 // only is the one value that all solutions of a definition have.
 func (s *screening) only(d *definition, arguments []*ast.Term) (*ast.Term, result) {
-	var value *ast.Term
-	out := s.solve(d, arguments, func(term *ast.Term) result {
-		if value != nil && !value.Equal(term) {
-			return unsure
-		}
-		value = term
-		return none
-	})
-	switch {
+	var values sink
+	switch out := s.solve(d, arguments, &values); {
 	case out == unsure:
 		return nil, unsure
-	case value == nil:
+	case values.value == nil:
 		return nil, none
 	}
-	return value, found
+	return values.value, found
 }
 
 func (s *screening) elements(d *document) (*ast.Term, result) {
-	set := ast.NewSet()
+	values := sink{set: ast.NewSet()}
 	for _, definition := range d.definitions {
-		if s.solve(definition, nil, func(term *ast.Term) result { set.Add(term); return none }) == unsure {
+		if s.solve(definition, nil, &values) == unsure {
 			return nil, unsure
 		}
 	}
-	return ast.NewTerm(set), found
+	return ast.NewTerm(values.set), found
 }
-
-var errOneResult = errors.New("one result is enough")
 
 // call is the value of a call.
 func (f solving) call(st *step) (*ast.Term, result) {
-	arguments := make([]*ast.Term, len(st.operands))
+	mark := len(f.arguments)
+	defer func() { f.arguments = f.arguments[:mark] }()
 	for i := range st.operands {
 		argument, known := f.valueOf(&st.operands[i])
 		if known != found {
 			return nil, orUnsure(known)
 		}
-		arguments[i] = argument
+		f.arguments = append(f.arguments, argument)
 	}
+	arguments := f.arguments[mark:]
 	if st.kind == stepFunction {
 		return f.evaluate(st.function, arguments)
 	}
-	var value *ast.Term
-	err := st.builtin.Func(f.context, arguments, func(out *ast.Term) error {
-		if value != nil {
-			return errOneResult
-		}
-		value = out
-		return nil
-	})
+	f.output, f.outputs = nil, 0
+	err := st.builtin.Func(f.context, arguments, f.takeOutput)
 	switch {
-	case err != nil || f.meter.reason != nil:
+	case err != nil || f.outputs > 1 || f.meter.reason != nil:
 		return nil, unsure
-	case value == nil:
+	case f.output == nil:
 		return nil, none
 	}
-	return value, found
+	return f.output, found
 }
