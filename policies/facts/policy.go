@@ -14,6 +14,7 @@ type Policy struct {
 
 	pods        func() (Selector, error)
 	egressBound func() (Reach, error)
+	meaning     func() (*meaning, error)
 }
 
 // NewPolicy makes a Policy of np, which must not be nil.
@@ -22,6 +23,7 @@ func NewPolicy(np *networkingv1.NetworkPolicy) *Policy {
 		NetworkPolicy: np,
 		pods:          sync.OnceValues(func() (Selector, error) { return podsOf(np) }),
 		egressBound:   sync.OnceValues(func() (Reach, error) { return egressBound(np) }),
+		meaning:       sync.OnceValues(func() (*meaning, error) { return meaningOf(np) }),
 	}
 }
 

@@ -1,0 +1,181 @@
+package facts
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// target is a peer of a rule under judgement, or pods that are isolated no
+// more.
+type target struct {
+	policy     *Policy
+	pods       Selector
+	isolated   []Selector
+	direction  string
+	field      string
+	peer       string
+	order      [2]int
+	unisolated bool
+}
+
+// opened is a span on which a target opens something.
+type opened struct {
+	ports     span
+	point     point
+	everyPod  bool // all pods of the target get that
+	uncertain bool
+}
+
+// mostCuts is how many places one span is cut at to say exactly which ports
+// are opened.
+const mostCuts = 16
+
+// judge finds what a target opens beside covers, and lists it.
+func (c *change) judge(t *target, sets []peers, ports []span, covers []box) {
+	var found []opened
+	for _, set := range sets {
+		beside := slices.Clip(covers)
+		for i := range c.allowed {
+			beside = append(beside, c.allowed[i].covers(set)...)
+		}
+		for _, s := range ports {
+			b := box{t.pods, set, s}
+			if b.isEmpty() {
+				continue
+			}
+			c.search.begin()
+			near, covered := c.search.near(&b, beside)
+			if covered {
+				continue
+			}
+			for _, s := range cut(s, near) {
+				b.ports = s
+				if o, is := c.opens(t, b, near); is {
+					found = append(found, o)
+				}
+			}
+		}
+	}
+	if len(found) > 0 {
+		c.list(t, found, len(sets) > 1)
+	}
+}
+
+// opens judges one box.
+func (c *change) opens(t *target, b box, covers []box) (opened, bool) {
+	near, covered := c.search.near(&b, covers)
+	if covered {
+		return opened{}, false
+	}
+	verdict, left := c.search.first(b, near, t.isolated)
+	switch verdict {
+	case Yes:
+		return opened{}, false
+	case Unknown:
+		return opened{ports: b.ports, uncertain: true}, true
+	}
+	o := opened{ports: b.ports, point: left.point()}
+	o.everyPod = len(t.isolated) == 1 && b.pods.Subset(t.isolated[0]) &&
+		!slices.ContainsFunc(near, func(c box) bool { return c.opens(&o.point) })
+	return o, true
+}
+
+// cut divides a span where covers begin and end.
+func cut(s span, covers []box) []span {
+	var cuts []int32 // where parts begin
+	for i := range covers {
+		for _, at := range [...]int32{covers[i].ports.From, covers[i].ports.To + 1} {
+			if s.From < at && at <= s.To && !slices.Contains(cuts, at) {
+				cuts = append(cuts, at)
+			}
+		}
+		if len(cuts) > mostCuts {
+			return []span{s}
+		}
+	}
+	if s.name != "" || len(cuts) == 0 {
+		return []span{s}
+	}
+	slices.Sort(cuts)
+	parts := make([]span, 0, len(cuts)+1)
+	for _, at := range cuts {
+		part := s
+		part.To = at - 1
+		parts = append(parts, part)
+		s.From = at
+	}
+	return append(parts, s)
+}
+
+// list adds an opening for each list of ports: protocols with the same ports
+// share one.
+func (c *change) list(t *target, found []opened, anyone bool) {
+	for _, uncertain := range []bool{false, true} {
+		byProtocol := map[corev1.Protocol][]opened{}
+		for _, o := range found {
+			if o.uncertain == uncertain {
+				byProtocol[o.ports.Protocol] = append(byProtocol[o.ports.Protocol], o)
+			}
+		}
+		var texts []string
+		sharing := map[string][]corev1.Protocol{}
+		for _, p := range protocols {
+			if len(byProtocol[p]) == 0 {
+				continue
+			}
+			text := spansText(byProtocol[p])
+			if sharing[text] == nil {
+				texts = append(texts, text)
+			}
+			sharing[text] = append(sharing[text], p)
+		}
+		for _, text := range texts {
+			var same []opened
+			for _, p := range sharing[text] {
+				same = append(same, byProtocol[p]...)
+			}
+			c.add(t, same, anyone, protocolsText(sharing[text]), text)
+		}
+	}
+}
+
+// add lists what is opened on ports. Its example is an address if there is one.
+func (c *change) add(t *target, found []opened, anyone bool, protocol, ports string) {
+	o := Opening{
+		Namespace: c.namespace, Policy: t.policy.Name, Direction: t.direction, Field: t.field, Unisolated: t.unisolated,
+		Peer: t.peer, Protocol: protocol, Ports: ports, Uncertain: found[0].uncertain, order: t.order,
+	}
+	addresses, pods := false, false
+	best := found[0]
+	for _, f := range found {
+		isAddress := f.point.address.IsValid()
+		addresses, pods = addresses || isAddress, pods || !isAddress
+		if isAddress && !best.point.address.IsValid() {
+			best = f
+		}
+	}
+	if anyone && !o.Uncertain && !pods {
+		o.Peer = "every address"
+	}
+	if anyone && !o.Uncertain && !addresses {
+		o.Peer = "every pod of every namespace"
+	}
+	o.Example = Example{Pod: map[string]string{}, Peer: map[string]string{}, Namespace: map[string]string{}}
+	o.Pods = selectorText(&t.policy.Spec.PodSelector)
+	if !o.Uncertain {
+		o.Example = best.point.example()
+		if !best.everyPod {
+			o.Pods = labelsText(o.Example.Pod)
+		}
+	}
+	o.Text = o.sentence(best.point, c.options.Closing)
+	c.found.List = append(c.found.List, o)
+}
+
+func (o Opening) compare(p Opening) int {
+	return cmp.Or(strings.Compare(o.Policy, p.Policy), strings.Compare(o.Direction, p.Direction)*-1,
+		slices.Compare(o.order[:], p.order[:]))
+}
