@@ -146,6 +146,7 @@ func checkWorld(t *testing.T, before, after []*networkingv1.NetworkPolicy, updat
 		if opensIn(before, o.Example, direction) || !opensIn(after, o.Example, direction) {
 			t.Errorf("%s: it is not so", o.Text)
 		}
+		checkPods(t, before, updated, o)
 	}
 	if len(want) == 0 {
 		seen["nothing"]++
@@ -156,6 +157,20 @@ func checkWorld(t *testing.T, before, after []*networkingv1.NetworkPolicy, updat
 			t.Errorf("%s %s", o.Field, o.Text)
 		}
 		t.Errorf("before %+v\nafter %+v", specs(before), specs(after))
+	}
+}
+
+// checkPods checks that what is said of all pods that a policy selects is so.
+func checkPods(t *testing.T, before []*networkingv1.NetworkPolicy, updated *Policy, o Opening) {
+	if updated == nil || o.Unisolated || o.Pods != selectorText(&updated.Spec.PodSelector) {
+		return
+	}
+	for _, labels := range worldPods {
+		e := o.Example
+		e.Pod = labels
+		if selects(&updated.Spec.PodSelector, labels) && opensIn(before, e, o.Direction) {
+			t.Errorf("%s: not for %v", o.Text, labels)
+		}
 	}
 }
 
