@@ -33,6 +33,7 @@ func objectFunctions() []function {
 		fact("sluice.networkpolicy.every_pod", "The peers that select every pod of every namespace.",
 			policy, "peers", facts.EveryPodPeers),
 		wideEgress(policy),
+		policyOpens(),
 		serviceSources(), serviceClaims(), externalTarget(),
 		fact("sluice.networkpolicy.open_ingress", "The ingress rules that let in everyone on every port: they have neither peers nor ports that limit.",
 			policy, "open rules", facts.OpenIngress),

@@ -8,6 +8,7 @@ import (
 
 	"go4.org/netipx"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 )
 
 // Allowance is traffic that may be opened. What it leaves out it does not
@@ -173,4 +174,45 @@ func (a *allowance) peersFor(set peers) []peers {
 	return []peers{{arePods: true, pods: Selector{domain: Namespaces, constraints: []constraint{
 		{namespaceNameLabel, values{listed: sortedSet(names)}},
 	}}}}
+}
+
+// allowanceText is an Allowance for a target on ports, as YAML in one line;
+// empty if there are more ports than anybody reads.
+func allowanceText(t *target, found []opened, all bool) string {
+	const most = 5
+	var parts []string
+	if peer := allowedPeerText(t.peer); peer != "" {
+		parts = append(parts, "peers: {"+peer+"}")
+	}
+	var ports []string
+	for _, o := range found {
+		text := string(o.ports.Protocol) + "/" + strconv.Itoa(int(o.ports.From))
+		if o.ports.To != o.ports.From {
+			text += "-" + strconv.Itoa(int(o.ports.To))
+		}
+		ports = append(ports, text)
+	}
+	if ports = sortedSet(ports); len(ports) > most {
+		return ""
+	}
+	if !all {
+		parts = append(parts, "ports: ["+strings.Join(ports, ", ")+"]")
+	}
+	return "{" + strings.Join(append([]string{"direction: " + t.direction}, parts...), ", ") + "}"
+}
+
+func allowedPeerText(p *networkingv1.NetworkPolicyPeer) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.IPBlock != nil:
+		return "cidrs: [" + strconv.Quote(p.IPBlock.CIDR) + "]"
+	case p.NamespaceSelector == nil:
+		return "ownNamespace: true"
+	}
+	s, err := Compile(p.NamespaceSelector, Namespaces)
+	if names := s.admits(namespaceNameLabel); err == nil && !names.others {
+		return "namespaces: [" + strings.Join(names.listed, ", ") + "]"
+	}
+	return `namespaces: ["*"]`
 }

@@ -73,9 +73,12 @@ func (s span) text() string {
 	return strconv.Itoa(int(s.From))
 }
 
-// sample is the port that a reader knows best, or else the first.
+// knownPorts are those that a reader knows best.
+var knownPorts = [...]int32{443, 80, 53}
+
+// sample is a port that a reader knows, or else the first.
 func (r PortRange) sample() int32 {
-	for _, known := range [...]int32{443, 80, 53} {
+	for _, known := range knownPorts {
 		if r.From <= known && known <= r.To {
 			return known
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 )
 
 // target is a peer of a rule under judgement, or pods that are isolated no
@@ -16,7 +17,8 @@ type target struct {
 	isolated   []Selector
 	direction  string
 	field      string
-	peer       string
+	peer       *networkingv1.NetworkPolicyPeer // nil if there is none, which is everyone
+	peerText   string
 	order      [2]int
 	unisolated bool
 }
@@ -137,42 +139,62 @@ func (c *change) list(t *target, found []opened, anyone bool) {
 			for _, p := range sharing[text] {
 				same = append(same, byProtocol[p]...)
 			}
-			c.add(t, same, anyone, protocolsText(sharing[text]), text)
+			o := c.add(t, same, anyone)
+			o.Protocol, o.Ports = protocolsText(sharing[text]), text
+			o.Text = o.sentence(best(same).point, c.options.Closing)
+			if !t.unisolated {
+				o.Allowance = allowanceText(t, same, o.Ports == "all" && o.Protocol == "any")
+			}
 		}
 	}
 }
 
-// add lists what is opened on ports. Its example is an address if there is one.
-func (c *change) add(t *target, found []opened, anyone bool, protocol, ports string) {
-	o := Opening{
+// add lists what is opened, but for its ports.
+func (c *change) add(t *target, found []opened, anyone bool) *Opening {
+	c.found.List = append(c.found.List, Opening{
 		Namespace: c.namespace, Policy: t.policy.Name, Direction: t.direction, Field: t.field, Unisolated: t.unisolated,
-		Peer: t.peer, Protocol: protocol, Ports: ports, Uncertain: found[0].uncertain, order: t.order,
+		Pods: selectorText(&t.policy.Spec.PodSelector), Peer: t.peerText, Uncertain: found[0].uncertain, order: t.order,
+		Example: Example{Pod: map[string]string{}, Peer: map[string]string{}, Namespace: map[string]string{}},
+	})
+	o := &c.found.List[len(c.found.List)-1]
+	if o.Uncertain {
+		return o
 	}
-	addresses, pods := false, false
-	best := found[0]
-	for _, f := range found {
-		isAddress := f.point.address.IsValid()
-		addresses, pods = addresses || isAddress, pods || !isAddress
-		if isAddress && !best.point.address.IsValid() {
-			best = f
-		}
+	b := best(found)
+	o.Example = b.point.example()
+	if !b.everyPod {
+		o.Pods = labelsText(o.Example.Pod)
 	}
-	if anyone && !o.Uncertain && !pods {
+	pods := slices.ContainsFunc(found, func(f opened) bool { return !f.point.address.IsValid() })
+	switch {
+	case anyone && !pods:
 		o.Peer = "every address"
-	}
-	if anyone && !o.Uncertain && !addresses {
+	case anyone && !b.point.address.IsValid():
 		o.Peer = "every pod of every namespace"
 	}
-	o.Example = Example{Pod: map[string]string{}, Peer: map[string]string{}, Namespace: map[string]string{}}
-	o.Pods = selectorText(&t.policy.Spec.PodSelector)
-	if !o.Uncertain {
-		o.Example = best.point.example()
-		if !best.everyPod {
-			o.Pods = labelsText(o.Example.Pod)
+	return o
+}
+
+// best is the one with the example that says most to a reader: an address, and
+// a port that everybody knows.
+func best(found []opened) *opened {
+	rank := func(o *opened) int {
+		n := slices.Index(knownPorts[:], o.point.port.From)
+		if n < 0 || o.point.port.name != "" {
+			n = len(knownPorts)
+		}
+		if !o.point.address.IsValid() {
+			n += len(knownPorts) + 1
+		}
+		return n
+	}
+	b := &found[0]
+	for i := range found {
+		if rank(&found[i]) < rank(b) {
+			b = &found[i]
 		}
 	}
-	o.Text = o.sentence(best.point, c.options.Closing)
-	c.found.List = append(c.found.List, o)
+	return b
 }
 
 func (o Opening) compare(p Opening) int {

@@ -115,7 +115,7 @@ func selectorText(s *metav1.LabelSelector) string {
 
 // short keeps a text within a line.
 func short(text string) string {
-	const most = 80
+	const most = 60
 	if len(text) <= most {
 		return text
 	}

@@ -35,6 +35,9 @@ type Opening struct {
 	// Text says it in a sentence: "pods app=web in shop may now reach
 	// 8.8.8.8:443 (0.0.0.0/0 on TCP 443)".
 	Text string `json:"text"`
+	// Allowance is an entry of OpenOptions.Allowed, as YAML, with which this
+	// would not be told; empty if Unisolated, or if it had more than a few ports.
+	Allowance string `json:"allowance"`
 
 	order [2]int // rule and peer
 }
@@ -185,7 +188,10 @@ func (c *change) opensBy(p *Policy, direction string) error {
 				return nil
 			}
 			t := target{policy: p, pods: m.pods, isolated: isolated, direction: direction, order: [2]int{i, j}}
-			t.field, t.peer = g.peerText(j, p.Namespace)
+			t.field, t.peerText = g.peerText(j, p.Namespace)
+			if index := g.peers[j].index; index >= 0 {
+				t.peer = &g.rule.peers[index]
+			}
 			c.judge(&t, g.peers[j].sets, g.ports, covers)
 		}
 	}
@@ -256,7 +262,7 @@ func (c *change) unisolates(p *Policy, done []*Policy, direction string) error {
 	}
 	covers = append(covers, open...)
 	t := target{policy: p, pods: m.pods, isolated: []Selector{{}}, direction: direction, order: [2]int{-1, -1}, unisolated: true}
-	t.field, t.peer = c.selecting(p, direction), "everything"
+	t.field, t.peerText = c.selecting(p, direction), "everything"
 	c.judge(&t, everyone[:], everyPort[:], covers)
 	return nil
 }
