@@ -51,7 +51,7 @@ Exit codes: 0 fine, 1 judged and not fine, 2 could not judge.`,
 	root.SetFlagErrorFunc(suggestFlag)
 	root.AddCommand(
 		newCheckCommand(), newFixCommand(), newTestCommand(), newRulesCommand(), newCapabilitiesCommand(),
-		newGenerateCommand(), newServeCommand(), newVersionCommand(),
+		newGenerateCommand(), newDiffCommand(), newServeCommand(), newVersionCommand(),
 		newBundleCommand(), newLintCommand(), newNewCommand(),
 	)
 	return root

@@ -26,7 +26,11 @@ func (o *Opening) sentence(example point, closing bool) string {
 	if o.Uncertain {
 		return begin + o.granted() + ": too complicated to tell whether it is new"
 	}
-	return begin + example.text(o.Direction) + " (" + o.reason(closing) + ")"
+	text, reason := example.text(o.Direction), o.reason(closing)
+	if text == reason {
+		return begin + text
+	}
+	return begin + text + " (" + reason + ")"
 }
 
 // reason is why o is so.

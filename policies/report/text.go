@@ -138,14 +138,19 @@ func headed(head, text string) []string {
 func summaryLine(r Report) string {
 	line := fmt.Sprintf("%s: %d denied, %d warned, %s, %d skipped", count(r.Summary.Objects, "object"),
 		r.Summary.Denied, r.Summary.Warned, count(r.Summary.Errors, "error"), r.Summary.Skipped)
-	skipped := make([]string, 0, len(r.SkippedKinds))
-	for _, kind := range r.SkippedKinds {
+	return line + skippedText(r.SkippedKinds)
+}
+
+// skippedText is ` (2 apps/Deployment)`, or nothing.
+func skippedText(kinds []SkippedKind) string {
+	skipped := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
 		skipped = append(skipped, strconv.Itoa(kind.Count)+" "+oneLine(kind.What))
 	}
-	if len(skipped) > 0 {
-		line += " (" + strings.Join(skipped, ", ") + ")"
+	if len(skipped) == 0 {
+		return ""
 	}
-	return line
+	return " (" + strings.Join(skipped, ", ") + ")"
 }
 
 func count(n int, noun string) string {
@@ -163,7 +168,7 @@ func painter(enabled bool) func(action string) string {
 	return func(action string) string {
 		style := color.New(color.FgGreen)
 		switch action {
-		case ActionDeny, ActionError:
+		case ActionDeny, ActionError, wordOpens:
 			style = color.New(color.FgRed, color.Bold)
 		case ActionWarn:
 			style = color.New(color.FgYellow, color.Bold)

@@ -55,7 +55,7 @@ test_ingress if {
 	})
 	found(create(object), []) == set()
 	found(create(object), [default_deny]) == {{
-		"msg": "pods app=web in shop may now be reached from pods app=proxy in namespace shop on TCP 8080 (pods app=proxy in namespace shop on TCP 8080)",
+		"msg": "pods app=web in shop may now be reached from pods app=proxy in namespace shop on TCP 8080",
 		"field": "spec.ingress[0].from[0]",
 		"fix": "leave it out, or have the platform team allow {direction: Ingress, peers: {ownNamespace: true}, ports: [TCP/8080]}",
 	}}
