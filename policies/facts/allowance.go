@@ -126,12 +126,11 @@ func parsePorts(text string) (PortRange, error) {
 }
 
 // covers are what a allows to peers, as boxes.
-func (a *allowance) covers(set peers) []box {
-	allowed := a.peersFor(set)
-	var boxes []box
-	for _, p := range allowed {
+func (a *allowance) covers(set peers) []*box {
+	var boxes []*box
+	for _, p := range a.peersFor(set) {
 		for _, s := range a.ports {
-			boxes = append(boxes, box{peers: p, ports: s})
+			boxes = append(boxes, &box{peers: p, ports: s})
 		}
 	}
 	return boxes

@@ -277,7 +277,7 @@ func open(t *testing.T, policies []*Policy, direction string, pod map[string]str
 		t.Fatal(err)
 	}
 	for i := range allowed.boxes {
-		b := &allowed.boxes[i]
+		b := allowed.boxes[i]
 		open = open || b.pods.Matches(pod) && b.opens(&peer)
 	}
 	return open || !isolated

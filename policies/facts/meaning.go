@@ -12,7 +12,7 @@ type meaning struct {
 	pods     Selector
 	isolates [2]bool // by way
 	rules    []grants
-	boxes    [2][]box // what the rules allow, by way
+	boxes    [2][]*box // what the rules allow, by way
 }
 
 // way is the index of a direction.
@@ -95,7 +95,7 @@ func peersOf(p *networkingv1.NetworkPolicyPeer, namespace string) (peers, error)
 
 // appendBoxes adds what the rule allows to pods, with the IP blocks as one
 // set: as what is open already they count together.
-func (g *grants) appendBoxes(boxes []box, pods Selector) []box {
+func (g *grants) appendBoxes(boxes []*box, pods Selector) []*box {
 	var addresses peers
 	var blocks BlockSet
 	count := 0
@@ -112,12 +112,12 @@ func (g *grants) appendBoxes(boxes []box, pods Selector) []box {
 	}
 	for _, s := range g.ports {
 		if count > 0 {
-			boxes = append(boxes, box{pods, addresses, s})
+			boxes = append(boxes, &box{pods, addresses, s})
 		}
 		for _, p := range g.peers {
 			for _, set := range p.sets {
 				if set.arePods {
-					boxes = append(boxes, box{pods, set, s})
+					boxes = append(boxes, &box{pods, set, s})
 				}
 			}
 		}

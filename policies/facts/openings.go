@@ -36,19 +36,19 @@ type opened struct {
 const mostCuts = 16
 
 // judge finds what a target opens beside covers, and lists it.
-func (c *change) judge(t *target, sets []peers, ports []span, covers []box) {
+func (c *change) judge(t *target, sets []peers, ports []span, covers []*box) {
 	var found []opened
 	for _, set := range sets {
-		beside := slices.Clip(covers)
-		for i := range c.allowed {
-			beside = append(beside, c.allowed[i].covers(set)...)
-		}
+		beside := c.withAllowed(covers, set)
 		for _, s := range ports {
 			b := box{t.pods, set, s}
 			if b.isEmpty() {
 				continue
 			}
-			c.search.begin()
+			if !c.search.begin() {
+				found = append(found, opened{ports: s, uncertain: true})
+				continue
+			}
 			near, covered := c.search.near(&b, beside)
 			if covered {
 				continue
@@ -66,8 +66,73 @@ func (c *change) judge(t *target, sets []peers, ports []span, covers []box) {
 	}
 }
 
+// judgeUnisolated finds whether what a target opens, which is everything but
+// for closed pods, was open before, and lists an example. It looks at a plain
+// pod first: that there are pods that nobody isolates is mostly plain to see.
+func (c *change) judgeUnisolated(t *target, closed []Selector, open []*box) {
+	labels := t.pods.Witness()
+	isPlain := func(pods Selector) bool { return pods.Matches(labels) }
+	var plain []*box
+	for _, b := range open {
+		if isPlain(b.pods) {
+			plain = append(plain, &box{Selector{}, b.peers, b.ports})
+		}
+	}
+	var found []opened
+	if !slices.ContainsFunc(closed, isPlain) {
+		one := *t
+		one.pods = Selector{}
+		found = c.unisolated(&one, plain, nil)
+		for i := range found {
+			if o := &found[i]; !o.uncertain {
+				o.point.pod = labels
+				o.everyPod = len(closed) == 0 && !slices.ContainsFunc(open, func(b *box) bool { return b.opens(&o.point) })
+			}
+		}
+	}
+	if len(found) == 0 {
+		found = c.unisolated(t, open, closed)
+	}
+	if len(found) > 0 {
+		c.tell(t, found[:1], false, "any", "all")
+	}
+}
+
+// unisolated is the first that is opened beside covers to pods that are not
+// closed; what is uncertain only if nothing is certain.
+func (c *change) unisolated(t *target, covers []*box, closed []Selector) []opened {
+	var perhaps []opened
+	for _, set := range everyone {
+		beside := c.withAllowed(covers, set)
+		for _, s := range everyPort {
+			all := make([]*box, 0, len(closed)+len(beside))
+			for _, pods := range closed {
+				all = append(all, &box{pods, set, s})
+			}
+			if !c.search.begin() {
+				return []opened{{ports: s, uncertain: true}}
+			}
+			if o, is := c.opens(t, box{t.pods, set, s}, append(all, beside...)); is && !o.uncertain {
+				return []opened{o}
+			} else if is {
+				perhaps = append(perhaps, o)
+			}
+		}
+	}
+	return perhaps
+}
+
+// withAllowed are covers and what may be opened to peers like those of set.
+func (c *change) withAllowed(covers []*box, set peers) []*box {
+	covers = slices.Clip(covers)
+	for i := range c.allowed {
+		covers = append(covers, c.allowed[i].covers(set)...)
+	}
+	return covers
+}
+
 // opens judges one box.
-func (c *change) opens(t *target, b box, covers []box) (opened, bool) {
+func (c *change) opens(t *target, b box, covers []*box) (opened, bool) {
 	near, covered := c.search.near(&b, covers)
 	if covered {
 		return opened{}, false
@@ -81,15 +146,15 @@ func (c *change) opens(t *target, b box, covers []box) (opened, bool) {
 	}
 	o := opened{ports: b.ports, point: left.point()}
 	o.everyPod = len(t.isolated) == 1 && b.pods.Subset(t.isolated[0]) &&
-		!slices.ContainsFunc(near, func(c box) bool { return c.opens(&o.point) })
+		!slices.ContainsFunc(near, func(c *box) bool { return c.opens(&o.point) })
 	return o, true
 }
 
 // cut divides a span where covers begin and end.
-func cut(s span, covers []box) []span {
+func cut(s span, covers []*box) []span {
 	var cuts []int32 // where parts begin
-	for i := range covers {
-		for _, at := range [...]int32{covers[i].ports.From, covers[i].ports.To + 1} {
+	for _, c := range covers {
+		for _, at := range [...]int32{c.ports.From, c.ports.To + 1} {
 			if s.From < at && at <= s.To && !slices.Contains(cuts, at) {
 				cuts = append(cuts, at)
 			}
@@ -139,13 +204,18 @@ func (c *change) list(t *target, found []opened, anyone bool) {
 			for _, p := range sharing[text] {
 				same = append(same, byProtocol[p]...)
 			}
-			o := c.add(t, same, anyone)
-			o.Protocol, o.Ports = protocolsText(sharing[text]), text
-			o.Text = o.sentence(best(same).point, c.options.Closing)
-			if !t.unisolated {
-				o.Allowance = allowanceText(t, same, o.Ports == "all" && o.Protocol == "any")
-			}
+			c.tell(t, same, anyone, protocolsText(sharing[text]), text)
 		}
+	}
+}
+
+// tell lists what is opened on ports.
+func (c *change) tell(t *target, found []opened, anyone bool, protocol, ports string) {
+	o := c.add(t, found, anyone)
+	o.Protocol, o.Ports = protocol, ports
+	o.Text = o.sentence(best(found).point, c.options.Closing)
+	if !t.unisolated {
+		o.Allowance = allowanceText(t, found, protocol == "any" && ports == "all")
 	}
 }
 

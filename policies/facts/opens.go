@@ -201,9 +201,9 @@ func (c *change) opensBy(p *Policy, direction string) error {
 // isolatedBefore are selectors of pods that were isolated and the traffic that
 // was open to them, each as far as it concerns the pods. If one policy
 // isolated all of them, it is the only selector.
-func (c *change) isolatedBefore(pods Selector, direction string) ([]Selector, []box, error) {
+func (c *change) isolatedBefore(pods Selector, direction string) ([]Selector, []*box, error) {
 	var isolated []Selector
-	var covers []box
+	var covers []*box
 	all := false
 	for _, p := range c.before {
 		m, err := meaningNamed(p)
@@ -248,22 +248,13 @@ func (c *change) unisolates(p *Policy, done []*Policy, direction string) error {
 			closed = append(closed, theirs.pods)
 		}
 	}
-	var covers []box
-	for _, set := range everyone {
-		for _, span := range everyPort {
-			for _, pods := range closed {
-				covers = append(covers, box{pods, set, span})
-			}
-		}
-	}
 	_, open, err := c.isolatedBefore(m.pods, direction)
 	if err != nil {
 		return err
 	}
-	covers = append(covers, open...)
 	t := target{policy: p, pods: m.pods, isolated: []Selector{{}}, direction: direction, order: [2]int{-1, -1}, unisolated: true}
 	t.field, t.peerText = c.selecting(p, direction), "everything"
-	c.judge(&t, everyone[:], everyPort[:], covers)
+	c.judgeUnisolated(&t, closed, open)
 	return nil
 }
 

@@ -70,29 +70,18 @@ func oneWorld(t *testing.T, r *rand.Rand, seen map[string]int) {
 		np := randomTraffic(r, "p")
 		updated, after = NewPolicy(np), append(after, np)
 	}
-	others := make([]*Policy, len(before))
-	for i, np := range before {
-		others[i] = NewPolicy(np)
-	}
+	others := prepared(before)
 	byOne, err := OpenedBy(old, updated, others, OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := Opened(others, policiesOf(after), OpenOptions{})
+	all, err := Opened(others, prepared(after), OpenOptions{})
 	if err != nil || fmt.Sprintf("%+v", byOne) != fmt.Sprintf("%+v", all) {
 		t.Fatalf("of one policy %+v, of all %+v, %v", byOne, all, err)
 	}
 	for _, direction := range []string{Ingress, Egress} {
 		checkWorld(t, before, after, updated, direction, byOne.List, seen)
 	}
-}
-
-func policiesOf(list []*networkingv1.NetworkPolicy) []*Policy {
-	out := make([]*Policy, len(list))
-	for i, np := range list {
-		out[i] = NewPolicy(np)
-	}
-	return out
 }
 
 // checkWorld compares what was found in a direction with what the world says.

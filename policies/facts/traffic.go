@@ -5,7 +5,7 @@ import "fmt"
 // Traffic is a set of what pods of one namespace may reach, or be reached by:
 // for pods by their labels, peers that are addresses or pods, a protocol and
 // ports. The zero value is empty.
-type Traffic struct{ boxes []box }
+type Traffic struct{ boxes []*box }
 
 // Allowed is the traffic in a direction that the rules of the policies of one
 // namespace allow together. Pods that none of them isolates are not in it:
@@ -25,7 +25,7 @@ func Allowed(policies []*Policy, direction string) (Traffic, error) {
 
 // Union is the traffic in t or u.
 func (t Traffic) Union(u Traffic) Traffic {
-	return Traffic{append(append(make([]box, 0, len(t.boxes)+len(u.boxes)), t.boxes...), u.boxes...)}
+	return Traffic{append(append(make([]*box, 0, len(t.boxes)+len(u.boxes)), t.boxes...), u.boxes...)}
 }
 
 // IsEmpty reports whether there is no traffic in t.
@@ -46,12 +46,12 @@ func (t Traffic) Minus(u Traffic) (Traffic, bool) {
 		}
 		s.begin()
 		before := len(left.boxes)
-		near, covered := s.near(&b, u.boxes)
+		near, covered := s.near(b, u.boxes)
 		if covered {
 			continue
 		}
-		if s.left(b, near, func(piece box) bool {
-			left.boxes = append(left.boxes, piece)
+		if s.left(*b, near, func(piece box) bool {
+			left.boxes = append(left.boxes, &piece)
 			return false
 		}) == Unknown {
 			left.boxes = append(left.boxes[:before], b)
@@ -71,11 +71,11 @@ func (t Traffic) Subset(u Traffic) (Verdict, Example) {
 			continue
 		}
 		s.begin()
-		near, covered := s.near(&b, u.boxes)
+		near, covered := s.near(b, u.boxes)
 		if covered {
 			continue
 		}
-		switch v, left := s.first(b, near, []Selector{{}}); v {
+		switch v, left := s.first(*b, near, []Selector{{}}); v {
 		case No:
 			return No, left.point().example()
 		case Unknown:
@@ -87,9 +87,9 @@ func (t Traffic) Subset(u Traffic) (Verdict, Example) {
 
 // Witness is an example of the traffic in t, if there is any.
 func (t Traffic) Witness() (Example, bool) {
-	for i := range t.boxes {
-		if !t.boxes[i].isEmpty() {
-			return t.boxes[i].point().example(), true
+	for _, b := range t.boxes {
+		if !b.isEmpty() {
+			return b.point().example(), true
 		}
 	}
 	return Example{}, false

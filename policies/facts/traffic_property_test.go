@@ -12,7 +12,7 @@ import (
 func inWorld(t Traffic) [16]openTo {
 	var world [16]openTo
 	for i := range t.boxes {
-		b := &t.boxes[i]
+		b := t.boxes[i]
 		if b.ports.name != "" {
 			continue
 		}
@@ -57,7 +57,7 @@ func TestTrafficAgainstWorlds(t *testing.T) {
 				list = append(list, randomTraffic(r, "p"))
 			}
 			var err error
-			if sets[i], err = Allowed(policiesOf(list), Egress); err != nil {
+			if sets[i], err = Allowed(prepared(list), Egress); err != nil {
 				t.Fatal(err)
 			}
 			for pod := range worldPods {
