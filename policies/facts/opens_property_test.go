@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,7 +77,7 @@ func oneWorld(t *testing.T, r *rand.Rand, seen map[string]int) {
 		t.Fatal(err)
 	}
 	all, err := Opened(others, prepared(after), OpenOptions{})
-	if err != nil || fmt.Sprintf("%+v", byOne) != fmt.Sprintf("%+v", all) {
+	if err != nil || !reflect.DeepEqual(byOne, all) {
 		t.Fatalf("of one policy %+v, of all %+v, %v", byOne, all, err)
 	}
 	for _, direction := range []string{Ingress, Egress} {
