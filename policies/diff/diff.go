@@ -29,10 +29,10 @@ type Options struct {
 // Run compares. What can't be read is among the errors, and then nothing is compared: a policy that is missing on one
 // side would look as if it had been deleted. The error is for a context that ended.
 func Run(ctx context.Context, o Options) (report.Diff, error) {
-	before, after := readSide(o.Old, o), readSide(o.New, o)
+	before, after := readSides(o)
 	c := comparison{before: before, after: after}
 	c.errors = append(before.problems, after.problems...)
-	c.found.Summary.Before, c.found.Summary.After = before.count, after.count
+	c.found.Summary.Before, c.found.Summary.After = len(before.places), len(after.places)
 	c.found.SkippedKinds = skippedKinds(before.skipped, after.skipped)
 	for _, kind := range c.found.SkippedKinds {
 		c.found.Summary.Skipped += kind.Count
@@ -133,9 +133,9 @@ func (c *comparison) position(o facts.Opening, closing bool) (file string, line,
 		slices.Reverse(sides)
 	}
 	for _, s := range sides {
-		if object := s.objects[identity{o.Namespace, o.Policy}]; object != nil {
-			line, column = object.Position(o.Field)
-			return object.File, line, column
+		if p, is := s.places[identity{o.Namespace, o.Policy}]; is {
+			line, column = p.object.Position(o.Field)
+			return p.file, line, column
 		}
 	}
 	return "", 0, 0

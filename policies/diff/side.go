@@ -1,11 +1,8 @@
 package diff
 
 import (
-	"encoding/json"
 	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
+	"slices"
 
 	"github.com/sluice-gate/sluice/policies/facts"
 	"github.com/sluice-gate/sluice/policies/manifest"
@@ -14,103 +11,72 @@ import (
 // identity is what tells NetworkPolicies apart.
 type identity struct{ namespace, name string }
 
+// found is where a policy stands.
+type found struct {
+	file   string
+	object *manifest.Object
+}
+
 // side is what the manifests of one side hold.
 type side struct {
 	policies map[string][]*facts.Policy // by namespace
-	objects  map[identity]*manifest.Object
+	places   map[identity]found
 	labels   map[string]map[string]string // of Namespaces
-	count    int                          // policies
 	skipped  map[string]int
 	problems []manifest.Problem
 }
 
 func (s *side) list(namespace string) []*facts.Policy { return s.policies[namespace] }
 
-func readSide(path string, o Options) *side {
+func readSides(o Options) (before, after *side) {
+	old, oldProblems := manifest.Paths([]string{o.Old}, o.Stdin)
+	updated, newProblems := manifest.Paths([]string{o.New}, o.Stdin)
+	contents := readAll(slices.Concat(old, updated), o.Namespace)
+	return newSide(old, contents[:len(old)], oldProblems), newSide(updated, contents[len(old):], newProblems)
+}
+
+func newSide(sources []manifest.Source, contents []*content, problems []manifest.Problem) *side {
 	s := &side{
-		policies: map[string][]*facts.Policy{}, objects: map[identity]*manifest.Object{},
-		labels: map[string]map[string]string{}, skipped: map[string]int{},
+		policies: map[string][]*facts.Policy{}, places: map[identity]found{},
+		labels: map[string]map[string]string{}, skipped: map[string]int{}, problems: problems,
 	}
-	for _, file := range manifest.ReadPaths([]string{path}, o.Stdin) {
-		s.problems = append(s.problems, file.Problems...)
-		if n := len(file.Skipped); n > 0 {
-			s.skipped["not a Kubernetes object"] += n
-		}
-		for _, object := range file.Objects {
-			s.read(object, o.Namespace)
-		}
-		if path == "-" && len(file.Objects)+len(file.Skipped)+len(file.Problems) == 0 {
-			s.problems = append(s.problems, manifest.Problem{File: file.Name, Message: "nothing to compare: the input holds no object"})
+	for i, c := range contents {
+		s.add(sources[i].Name, c)
+		if c.empty && sources[i].Name == manifest.StdinName {
+			s.problems = append(s.problems, manifest.Problem{File: manifest.StdinName, Message: "nothing to compare: the input holds no object"})
 		}
 	}
 	return s
 }
 
-// read takes in a NetworkPolicy or a Namespace, and counts what is neither.
-func (s *side) read(object *manifest.Object, namespace string) {
-	var into any
-	np, ns := &networkingv1.NetworkPolicy{}, &corev1.Namespace{}
-	switch object.Kind {
-	case "NetworkPolicy":
-		into = np
-	case "Namespace":
-		into = ns
-	default:
-		s.skipped[kindOf(object)]++
-		return
+// add takes in the content of a file.
+func (s *side) add(file string, c *content) {
+	s.problems = append(s.problems, c.problems...)
+	for _, what := range c.skipped {
+		s.skipped[what]++
 	}
-	decoded, problems := manifest.Decode(object, manifest.Options{Namespace: namespace})
-	if len(problems) > 0 {
-		s.problems = append(s.problems, problems...)
-		return
-	}
-	if !decoded.Known {
-		s.skipped[kindOf(object)]++
-		return
-	}
-	if err := json.Unmarshal(decoded.JSON, into); err != nil {
-		s.problems = append(s.problems, object.Problem("", err.Error()))
-		return
-	}
-	if into == ns {
-		s.namespace(object, ns)
-		return
-	}
-	np.Name = object.Name // of generateName too
-	s.policy(object, np)
-}
-
-func (s *side) policy(object *manifest.Object, np *networkingv1.NetworkPolicy) {
-	id := identity{np.Namespace, np.Name}
-	if first := s.objects[id]; first != nil {
-		s.problems = append(s.problems, object.Problem("metadata.name",
-			fmt.Sprintf("NetworkPolicy %s/%s is there twice, and first in %s:%d: which of them counts?", id.namespace, id.name, first.File, first.Line)))
-		return
-	}
-	s.objects[id] = object
-	s.count++
-	s.policies[np.Namespace] = append(s.policies[np.Namespace], facts.NewPolicy(np))
-}
-
-func (s *side) namespace(object *manifest.Object, ns *corev1.Namespace) {
-	if s.labels[ns.Name] != nil {
-		s.problems = append(s.problems, object.Problem("metadata.name", fmt.Sprintf("Namespace %s is there twice: which of them counts?", ns.Name)))
-		return
-	}
-	labels := map[string]string{}
-	for key, value := range ns.Labels {
-		labels[key] = value
-	}
-	labels[corev1.LabelMetadataName] = ns.Name
-	s.labels[ns.Name] = labels
-}
-
-// kindOf names a kind with its group, as in apps/Deployment.
-func kindOf(object *manifest.Object) string {
-	for i := range object.APIVersion {
-		if object.APIVersion[i] == '/' {
-			return object.APIVersion[:i] + "/" + object.Kind
+	for _, n := range c.namespaces {
+		name := n.object.Name
+		if s.labels[name] != nil {
+			s.twice(file, n.object, fmt.Sprintf("Namespace %s is there twice: which of them counts?", name))
+			continue
 		}
+		s.labels[name] = n.labels
 	}
-	return object.Kind
+	for _, p := range c.policies {
+		id := identity{p.policy.Namespace, p.policy.Name}
+		if first, is := s.places[id]; is {
+			s.twice(file, p.object, fmt.Sprintf("NetworkPolicy %s/%s is there twice, and first in %s:%d: which of them counts?",
+				id.namespace, id.name, first.file, first.object.Line))
+			continue
+		}
+		s.places[id] = found{file, p.object}
+		s.policies[id.namespace] = append(s.policies[id.namespace], p.policy)
+	}
+}
+
+func (s *side) twice(file string, object *manifest.Object, message string) {
+	p := object.Problem("metadata.name", message)
+	p.File = file
+	s.problems = append(s.problems, p)
 }
