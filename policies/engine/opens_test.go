@@ -27,7 +27,6 @@ func TestOpensReadsItsOperands(t *testing.T) {
 		"nothing is allowed":   {"null, " + to + ", [" + isolating + `], {"allowed": null}`, "every pod in shop may now reach 10.0.0.1:443"},
 		"old is no policy":     {`7, ` + to + `, [], {}`, "old: want an object, found number 7"},
 		"new is no policy":     {`null, {"spec": []}, [], {}`, "new: spec: want an object, found array []"},
-		"no list":              {"null, " + to + `, "x", {}`, "others: want an array"},
 		"no policy among them": {"null, " + to + `, [7], {}`, "others: 0: decode NetworkPolicy: want an object"},
 		"no limits":            {"null, " + to + `, [], {"allowed": {}}`, "limits: allowed: want an array"},
 		"no CIDR": {"null, " + strings.Replace(to, "10.0.0.0/8", "10.0.0.0", 1) + ", [" + isolating + "], {}",
