@@ -14,7 +14,7 @@
 #   severity: medium
 #   kinds: [networking.k8s.io/NetworkPolicy]
 #   operations: [CREATE, UPDATE, DELETE]
-#   state: [networking.k8s.io/NetworkPolicy]
+#   state: [networking.k8s.io/NetworkPolicy, Namespace]
 #   parameters:
 #     type: object
 #     properties:
@@ -77,7 +77,14 @@ opened := sluice.networkpolicy.opens(
 	input.parameters,
 ) if {
 	may_open
-	not input.namespace.metadata.deletionTimestamp
+	not terminating
+}
+
+# terminating asks the state, so that manifests can be judged without their Namespace. What goes with its namespace opens
+# nothing to anybody.
+terminating if {
+	input.request.operation == "DELETE"
+	sluice.state.get("Namespace", "", input.request.namespace).metadata.deletionTimestamp
 }
 
 # may_open keeps requests that change nothing, and new policies without rules, from asking the state.

@@ -1,12 +1,10 @@
 package sluice.networkpolicy.opens_test
 
 import data.sluice.lib.testing.create
-import data.sluice.lib.testing.namespace
 import data.sluice.lib.testing.networkpolicy
 import data.sluice.lib.testing.remove
 import data.sluice.lib.testing.update
 import data.sluice.lib.testing.with_parameters
-import data.sluice.lib.testing.within
 import data.sluice.networkpolicy.opens
 
 # default_deny isolates every pod of the namespace.
@@ -26,7 +24,7 @@ block(cidr) := {"ipBlock": {"cidr": cidr}}
 tcp(port) := {"protocol": "TCP", "port": port}
 
 found(review, others) := said if {
-	said := opens.deny with input as review with sluice.state.list as others
+	said := opens.deny with input as review with sluice.state.list as others with sluice.state.get as {}
 }
 
 unlimited(review) := with_parameters(review, {"allowed": []})
@@ -91,12 +89,15 @@ test_deleted if {
 	found(remove(to_internet), [default_deny, to_internet]) == set()
 }
 
-# What goes with its namespace opens nothing to anybody.
 test_deleted_with_its_namespace if {
-	home := namespace("shop", {})
-	going := object.union(home, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
-	count(found(within(remove(default_deny), home), [default_deny])) == 2
-	found(within(remove(default_deny), going), [default_deny]) == set()
+	going := {"metadata": {"name": "shop", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+	opens.deny == set() with input as remove(default_deny)
+		with sluice.state.list as [default_deny]
+		with sluice.state.get as going
+	ingress_only := object.union(default_deny, {"spec": {"policyTypes": ["Ingress"]}})
+	{finding.field | some finding in opens.deny} == {"spec.policyTypes"} with input as update(ingress_only, default_deny)
+		with sluice.state.list as [default_deny]
+		with sluice.state.get as going
 }
 
 test_allowed if {
