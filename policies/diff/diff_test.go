@@ -69,6 +69,9 @@ func TestRelabelledNamespaces(t *testing.T) {
 			namespaced("data", "env: prod") + from("{"+prod+"}") + policy("q", "podSelector: {}, ingress: [{}]"), "", ""},
 		{"by another peer, too", namespaced("data", "") + from("{"+prod+"}, {namespaceSelector: {}}"), namespaced("data", "env: prod") + from("{"+prod+"}, {namespaceSelector: {}}"), "", ""},
 		{"the own namespace", namespaced("shop", "") + from("{podSelector: {}}, {"+prod+"}"), namespaced("shop", "env: prod") + from("{podSelector: {}}, {"+prod+"}"), "", ""},
+		{"the policy comes to select it as well, which is told once", namespaced("data", "") + from("{podSelector: {}}"),
+			namespaced("data", "env: prod") + from("{podSelector: {}}, {"+prod+"}"),
+			`new.yaml:8: every pod in shop may now be reached from pods in namespaces with env=prod on TCP 443 (every pod in namespaces env=prod on all ports) ""`, ""},
 		{"the policy changes as well, and that is told already", namespaced("data", "") + from(""), namespaced("data", "env: prod") + from("{"+prod+"}"), "",
 			"old.yaml:8: every pod in shop may no longer be reached from 8.8.8.8 on TCP 443 (everything on all ports)" + ` ""`},
 	} {

@@ -251,6 +251,12 @@ func TestOpenedGivesUp(t *testing.T) {
 	if err != nil || len(got.List) != 2 || !got.List[0].Uncertain || got.List[0].Text != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	// What is simple to tell is told beside.
+	both := inShop(t, "open: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{}]}")[0]
+	got, err = OpenedBy(nil, both, append(others, inShop(t, "out: {podSelector: {}, policyTypes: [Egress]}")...), OpenOptions{})
+	if err != nil || len(got.List) != 2 || !got.List[0].Uncertain || got.List[1].Uncertain {
+		t.Errorf("got %+v, %v", got, err)
+	}
 	got, err = OpenedBy(others[400], nil, others, OpenOptions{})
 	want = "every pod in shop may now be reached from everything on all ports: too complicated to tell whether it is new"
 	if err != nil || len(got.List) != 1 || !got.List[0].Uncertain || got.List[0].Text != want {
