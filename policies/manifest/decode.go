@@ -103,7 +103,7 @@ func badKeys(object *Object) []Problem {
 			if node.Kind != yaml.MappingNode || i%2 == 1 || isMerge(child) || child.Kind != yaml.ScalarNode {
 				continue
 			}
-			if child.Style == 0 && !startsLikeName(child.Value) && !isPlainString(child.Value) {
+			if child.Style == 0 && !isWord(child.Value) && !isPlainString(child.Value) {
 				problems = append(problems, object.doc.problem(child, "",
 					fmt.Sprintf("key %s is read as something other than a string; quote it", child.Value)))
 			}
@@ -115,10 +115,20 @@ func badKeys(object *Object) []Problem {
 	return problems
 }
 
-// startsLikeName says, without parsing, that a word can't be a number or a
-// boolean: those begin with a digit, a sign, a dot or one of y n t f o.
-func startsLikeName(text string) bool {
-	return text != "" && strings.IndexByte("abcdeghijklmpqrsuvwxz", text[0]) >= 0
+// isWord says, without parsing, that a text can't be a number, a boolean or null: it begins with a letter and is none of the
+// words that YAML 1.1 has for them.
+func isWord(text string) bool {
+	if text == "" || (text[0]|0x20) < 'a' || (text[0]|0x20) > 'z' {
+		return false
+	}
+	if len(text) > len("false") {
+		return true
+	}
+	switch strings.ToLower(text) {
+	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return true
 }
 
 // fieldProblems puts validation errors at their fields.
