@@ -101,7 +101,7 @@ func (s Selector) CoveredBy(bs []Selector) (Verdict, map[string]string) {
 		}
 	}
 	steps := coverSteps
-	verdict, left := s.subtractAll(near, &steps)
+	verdict, left := s.subtractAll(s.merged(near), &steps)
 	if verdict != No {
 		return verdict, nil
 	}

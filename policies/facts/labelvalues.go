@@ -32,17 +32,33 @@ func (v values) and(w values) values {
 	r := values{absent: v.absent && w.absent, others: v.others && w.others}
 	switch {
 	case v.others && w.others:
-		if len(w.listed) == 0 {
-			r.listed = v.listed
-			return r
-		}
-		r.listed = sortedSet(append(slices.Clone(v.listed), w.listed...))
+		r.listed = union(v.listed, w.listed)
 	case v.others:
 		r.listed = w.where(v)
 	default:
 		r.listed = v.where(w)
 	}
 	return r
+}
+
+// union merges two sorted sets, in time that grows with the smaller one but for
+// copying. It may return one of them.
+func union(a, b []string) []string {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := make([]string, 0, len(a)+len(b))
+	for _, s := range b {
+		i, found := slices.BinarySearch(a, s)
+		out, a = append(out, a[:i]...), a[i:]
+		if !found {
+			out = append(out, s)
+		}
+	}
+	return append(out, a...)
 }
 
 // where are the listed values of v that w has.
