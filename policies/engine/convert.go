@@ -168,7 +168,7 @@ func mapDecoder(t reflect.Type) decoder {
 
 // unreadMetadata is what no fact reads of an object's metadata.
 func unreadMetadata() []string {
-	return []string{"labels", "managedFields", "ownerReferences", "finalizers", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink"}
+	return []string{"labels", "managedFields", "ownerReferences", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink"}
 }
 
 type fieldDecoder struct {
