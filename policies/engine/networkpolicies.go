@@ -34,6 +34,9 @@ func NewPolicyList(documents []Document, policies []*facts.Policy) *PolicyList {
 // Policies are the list as facts read it. It must not be changed.
 func (l *PolicyList) Policies() []*facts.Policy { return l.policies }
 
+// Objects are the list as Rego reads it.
+func (l *PolicyList) Objects() []Document { return Document{l.array}.Elements() }
+
 func arrayOf(documents []Document) *ast.Array {
 	terms := make([]*ast.Term, len(documents))
 	for i, d := range documents {

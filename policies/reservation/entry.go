@@ -14,6 +14,25 @@ import (
 	"github.com/sluice-gate/sluice/policies/state"
 )
 
+// maxShare bounds what a Lease holds for one namespace, in bytes: the owners of a namespace must not keep all others from
+// a domain.
+const maxShare = maxEntries / 4
+
+// hostLeases are the Leases of domains.
+func hostLeases() subject {
+	return subject{what: "hosts", aboutAnnotation: "policy.sluice.dev/domain", entriesAnnotation: "policy.sluice.dev/hosts", about: domainName,
+		tooMany: func(n int, key string) error {
+			return fmt.Errorf("%d Ingresses were admitted below %s within a few minutes, more than can be reserved: try again later", n, domainName(key))
+		}}
+}
+
+func domainName(key string) string {
+	if key == wideKey {
+		return "every domain"
+	}
+	return "." + key
+}
+
 // entry is one Ingress that was admitted.
 type entry struct {
 	ID         string    `json:"id"`
@@ -25,6 +44,9 @@ type entry struct {
 	Hosts      hosts     `json:"hosts"`
 	Expires    time.Time `json:"expires"`
 }
+
+func (e entry) until() time.Time { return e.Expires }
+func (e entry) holder() string   { return e.Namespace + "/" + e.Name }
 
 func (e *entry) claim() state.HostClaim {
 	c := state.HostClaim{UID: types.UID(e.UID), Generation: e.Generation,

@@ -18,21 +18,31 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// What a Lease of reservations looks like.
-const (
-	namePrefix        = "sluice-hosts-"
-	label             = "policy.sluice.dev/reservation"
-	labelValue        = "hosts"
-	domainAnnotation  = "policy.sluice.dev/domain" // for people
-	entriesAnnotation = "policy.sluice.dev/hosts"
-	// maxEntries bounds what a Lease holds, in bytes, and maxShare what it holds for one namespace: the owners of a
-	// namespace must not keep all others from a domain. An API server takes 256 KiB of annotations.
-	maxEntries = 200 << 10
-	maxShare   = maxEntries / 4
-)
+// label marks the Leases of reservations. Its value is what they reserve.
+const label = "policy.sluice.dev/reservation"
+
+// maxEntries bounds what a Lease holds, in bytes. An API server takes 256 KiB of annotations.
+const maxEntries = 200 << 10
+
+// reserved is an entry of a Lease.
+type reserved interface {
+	until() time.Time // when it expires
+	holder() string   // for people
+}
+
+// subject is what the entries of some Leases reserve, and how these look.
+type subject struct {
+	what              string // the label's value, and the beginning of the Lease's name
+	aboutAnnotation   string // for people
+	entriesAnnotation string
+	// about is a key for people, and tooMany why no more can be reserved.
+	about   func(key string) string
+	tooMany func(n int, key string) error
+}
 
 // leases reads and writes entries by key.
-type leases struct {
+type leases[E reserved] struct {
+	subject
 	client    client.Client
 	namespace string
 	// turns let the requests of one replica change a Lease one after another, so that they don't have to try
@@ -41,8 +51,8 @@ type leases struct {
 	seed  maphash.Seed
 }
 
-func newLeases(c client.Client, namespace string) leases {
-	l := leases{client: c, namespace: namespace, turns: make([]chan struct{}, 256), seed: maphash.MakeSeed()}
+func newLeases[E reserved](of subject, c client.Client, namespace string) leases[E] {
+	l := leases[E]{subject: of, client: c, namespace: namespace, turns: make([]chan struct{}, 256), seed: maphash.MakeSeed()}
 	for i := range l.turns {
 		l.turns[i] = make(chan struct{}, 1)
 	}
@@ -57,13 +67,13 @@ const maxAttempts = 100
 
 // change writes what edit makes of the entries of a key that have not expired, unless somebody else changed
 // them meanwhile: then it is tried again. An error of edit ends it, and nothing is written.
-func (l *leases) change(ctx context.Context, key string, now func() time.Time, edit func([]entry) ([]entry, error)) error {
+func (l *leases[E]) change(ctx context.Context, key string, now func() time.Time, edit func([]E) ([]E, error)) error {
 	turn := l.turns[maphash.String(l.seed, key)%uint64(len(l.turns))]
 	select {
 	case turn <- struct{}{}:
 		defer func() { <-turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("reserve hosts: %w", ctx.Err())
+		return fmt.Errorf("reserve %s: %w", l.what, ctx.Err())
 	}
 	for range maxAttempts {
 		err := l.changeOnce(ctx, key, now(), edit)
@@ -75,21 +85,21 @@ func (l *leases) change(ctx context.Context, key string, now func() time.Time, e
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("reserve hosts: %w", ctx.Err())
+			return fmt.Errorf("reserve %s: %w", l.what, ctx.Err())
 		case <-time.After(time.Duration(rand.IntN(10)) * time.Millisecond):
 		}
 	}
-	return fmt.Errorf("reserve hosts: other requests came first %d times; try again", maxAttempts)
+	return fmt.Errorf("reserve %s: other requests came first %d times; try again", l.what, maxAttempts)
 }
 
-func (l *leases) changeOnce(ctx context.Context, key string, now time.Time, edit func([]entry) ([]entry, error)) error {
+func (l *leases[E]) changeOnce(ctx context.Context, key string, now time.Time, edit func([]E) ([]E, error)) error {
 	lease := &coordinationv1.Lease{}
-	err := l.client.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: leaseName(key)}, lease)
+	err := l.client.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: l.leaseName(key)}, lease)
 	missing := apierrors.IsNotFound(err)
 	if err != nil && !missing {
-		return fmt.Errorf("reserve hosts: %w", err)
+		return fmt.Errorf("reserve %s: %w", l.what, err)
 	}
-	entries, err := readEntries(lease, now)
+	entries, err := l.readEntries(lease, now)
 	if err != nil {
 		return err
 	}
@@ -98,14 +108,14 @@ func (l *leases) changeOnce(ctx context.Context, key string, now time.Time, edit
 	}
 	switch {
 	case missing:
-		lease.ObjectMeta = metav1.ObjectMeta{Namespace: l.namespace, Name: leaseName(key), Labels: map[string]string{label: labelValue}}
-		if err = writeEntries(lease, key, entries, now); err == nil {
+		lease.ObjectMeta = metav1.ObjectMeta{Namespace: l.namespace, Name: l.leaseName(key), Labels: map[string]string{label: l.what}}
+		if err = l.writeEntries(lease, key, entries, now); err == nil {
 			err = l.client.Create(ctx, lease)
 		}
 	case len(entries) == 0:
 		err = client.IgnoreNotFound(l.client.Delete(ctx, lease, unchangedSince(lease)))
 	default:
-		if err = writeEntries(lease, key, entries, now); err == nil {
+		if err = l.writeEntries(lease, key, entries, now); err == nil {
 			err = l.client.Update(ctx, lease) // with its resourceVersion
 		}
 	}
@@ -113,7 +123,7 @@ func (l *leases) changeOnce(ctx context.Context, key string, now time.Time, edit
 		err = apierrors.NewConflict(coordinationv1.Resource("leases"), lease.Name, err)
 	}
 	if err != nil {
-		return fmt.Errorf("reserve hosts: %w", err)
+		return fmt.Errorf("reserve %s: %w", l.what, err)
 	}
 	return nil
 }
@@ -123,26 +133,26 @@ func unchangedSince(lease *coordinationv1.Lease) client.Preconditions {
 }
 
 // read returns the entries of a key that have not expired.
-func (l *leases) read(ctx context.Context, key string, now time.Time) ([]entry, error) {
+func (l *leases[E]) read(ctx context.Context, key string, now time.Time) ([]E, error) {
 	lease := &coordinationv1.Lease{}
-	if err := l.client.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: leaseName(key)}, lease); err != nil {
+	if err := l.client.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: l.leaseName(key)}, lease); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("read reservations: %w", err)
 	}
-	return readEntries(lease, now)
+	return l.readEntries(lease, now)
 }
 
 // all returns all entries that have not expired.
-func (l *leases) all(ctx context.Context, now time.Time) ([]entry, error) {
+func (l *leases[E]) all(ctx context.Context, now time.Time) ([]E, error) {
 	list := &coordinationv1.LeaseList{}
-	if err := l.client.List(ctx, list, client.InNamespace(l.namespace), client.MatchingLabels{label: labelValue}); err != nil {
+	if err := l.client.List(ctx, list, client.InNamespace(l.namespace), client.MatchingLabels{label: l.what}); err != nil {
 		return nil, fmt.Errorf("read reservations: %w", err)
 	}
-	var out []entry
+	var out []E
 	for i := range list.Items {
-		entries, err := readEntries(&list.Items[i], now)
+		entries, err := l.readEntries(&list.Items[i], now)
 		if err != nil {
 			return nil, err
 		}
@@ -151,46 +161,39 @@ func (l *leases) all(ctx context.Context, now time.Time) ([]entry, error) {
 	return out, nil
 }
 
-func readEntries(lease *coordinationv1.Lease, now time.Time) ([]entry, error) {
-	text := lease.Annotations[entriesAnnotation]
+func (l *leases[E]) readEntries(lease *coordinationv1.Lease, now time.Time) ([]E, error) {
+	text := lease.Annotations[l.entriesAnnotation]
 	if text == "" {
 		return nil, nil
 	}
-	var entries []entry
+	var entries []E
 	if err := json.Unmarshal([]byte(text), &entries); err != nil {
 		return nil, fmt.Errorf("the Lease %s/%s can't be read, delete it: %w", lease.Namespace, lease.Name, err)
 	}
-	return slices.DeleteFunc(entries, func(e entry) bool { return !now.Before(e.Expires) }), nil
+	return slices.DeleteFunc(entries, func(e E) bool { return !now.Before(e.until()) }), nil
 }
 
-func writeEntries(lease *coordinationv1.Lease, key string, entries []entry, now time.Time) error {
+func (l *leases[E]) writeEntries(lease *coordinationv1.Lease, key string, entries []E, now time.Time) error {
 	text, err := json.Marshal(entries)
 	if err != nil {
 		return fmt.Errorf("write reservations: %w", err)
 	}
 	if len(text) > maxEntries {
-		return fmt.Errorf("%d Ingresses were admitted below %s within a few minutes, more than can be reserved: try again later", len(entries), domainName(key))
+		return l.tooMany(len(entries), key)
 	}
-	last := slices.MaxFunc(entries, func(a, b entry) int { return a.Expires.Compare(b.Expires) })
-	seconds := int32(last.Expires.Sub(now)/time.Second) + 1
+	last := slices.MaxFunc(entries, func(a, b E) int { return a.until().Compare(b.until()) })
+	seconds := int32(last.until().Sub(now)/time.Second) + 1
 	if lease.Annotations == nil {
 		lease.Annotations = map[string]string{}
 	}
-	lease.Annotations[entriesAnnotation] = string(text)
-	lease.Annotations[domainAnnotation] = domainName(key)
-	holder := last.Namespace + "/" + last.Name
+	lease.Annotations[l.entriesAnnotation] = string(text)
+	lease.Annotations[l.aboutAnnotation] = l.about(key)
+	holder := last.holder()
 	lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: now}}
 	return nil
 }
 
-func domainName(key string) string {
-	if key == wideKey {
-		return "every domain"
-	}
-	return "." + key
-}
-
-func leaseName(key string) string {
+func (l *leases[E]) leaseName(key string) string {
 	sum := sha256.Sum256([]byte(key))
-	return namePrefix + hex.EncodeToString(sum[:16])
+	return "sluice-" + l.what + "-" + hex.EncodeToString(sum[:16])
 }

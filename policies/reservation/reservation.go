@@ -47,7 +47,7 @@ type Options struct {
 
 // Claimer takes reservations. It is safe for concurrent use.
 type Claimer struct {
-	leases leases
+	leases leases[entry]
 	hosts  Hosts
 	life   time.Duration
 	now    func() time.Time
@@ -61,7 +61,7 @@ func New(o Options) (*Claimer, error) {
 	if o.Life == 0 {
 		o.Life = DefaultLife
 	}
-	return &Claimer{leases: newLeases(o.Client, o.Namespace), hosts: o.Hosts, life: o.Life, now: time.Now}, nil
+	return &Claimer{leases: newLeases[entry](hostLeases(), o.Client, o.Namespace), hosts: o.Hosts, life: o.Life, now: time.Now}, nil
 }
 
 // maxKeys bounds the Leases of one Ingress, and so how long its review waits for the API server. With hosts in more

@@ -77,7 +77,7 @@ func (s *server) leases(t *testing.T) map[string]coordinationv1.Lease {
 	}
 	out := map[string]coordinationv1.Lease{}
 	for _, lease := range list.Items {
-		out[lease.Annotations[domainAnnotation]] = lease
+		out[lease.Annotations[hostLeases().aboutAnnotation]] = lease
 	}
 	return out
 }
@@ -285,7 +285,7 @@ func TestALeaseThatCanNotBeRead(t *testing.T) {
 	r := newReplica(t, s)
 	r.must(t, true, claimOf("a", "nginx", "shop.example.com"))
 	lease := s.leases(t)[".example.com"]
-	lease.Annotations[entriesAnnotation] = "?"
+	lease.Annotations[hostLeases().entriesAnnotation] = "?"
 	if err := s.Client.Update(t.Context(), &lease); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (c *Claimer) Sweep(ctx context.Context) error {
 	deleted := 0
 	for next := ""; deleted < maxSwept; {
 		list := &coordinationv1.LeaseList{}
-		if err := c.leases.client.List(ctx, list, client.InNamespace(c.leases.namespace), client.MatchingLabels{label: labelValue},
+		if err := c.leases.client.List(ctx, list, client.InNamespace(c.leases.namespace), client.HasLabels{label},
 			client.Limit(sweepPage), client.Continue(next)); err != nil {
 			return fmt.Errorf("sweep reservations: %w", err)
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -172,12 +171,7 @@ func (c *Cluster) Namespace(ctx context.Context, name string) (engine.Document, 
 			return found, nil
 		}
 	}
-	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: namespaceKind.Kind})
-	if err := c.live.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
-		return engine.Document{}, fmt.Errorf("read namespace %s: %w", name, err)
-	}
-	return engine.FromGo(object.Object)
+	return c.Live().Namespace(ctx, name)
 }
 
 // Known tells whether a kind can be asked about; the error says why not.

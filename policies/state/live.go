@@ -1,0 +1,118 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/facts"
+)
+
+// PolicyChange is an update or deletion of a NetworkPolicy, named by the object that it would change: an API server
+// changes no other, but asks for admission anew.
+type PolicyChange struct {
+	Namespace, Name, UID, ResourceVersion string
+}
+
+// LivePolicy is a NetworkPolicy as the API server has it.
+type LivePolicy struct {
+	Name, UID, ResourceVersion string
+
+	document engine.Document
+	policy   *facts.Policy
+}
+
+// NewLivePolicy reads a NetworkPolicy.
+func NewLivePolicy(document engine.Document) (LivePolicy, error) {
+	policy, err := engine.ReadPolicy(document)
+	metadata := document.Get("metadata")
+	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), document, policy}, err
+}
+
+// Remaining are the NetworkPolicies of a namespace that nobody is about to change.
+type Remaining struct {
+	Policies *engine.PolicyList
+	// Pending are the names of those that somebody is about to change, sorted.
+	Pending []string
+}
+
+// NewRemaining divides policies, which are sorted by name.
+func NewRemaining(all []LivePolicy, pending func(LivePolicy) bool) Remaining {
+	var out Remaining
+	var documents []engine.Document
+	var policies []*facts.Policy
+	for _, p := range all {
+		if pending(p) {
+			out.Pending = append(out.Pending, p.Name)
+			continue
+		}
+		documents, policies = append(documents, p.document), append(policies, p.policy)
+	}
+	out.Policies = engine.NewPolicyList(documents, policies)
+	return out
+}
+
+// LivePolicies are the NetworkPolicies that the API server has at this moment in a namespace, sorted by name. What the
+// state has in the same version isn't read again.
+func (c *Cluster) LivePolicies(ctx context.Context, namespace string) ([]LivePolicy, error) {
+	var list networkingv1.NetworkPolicyList
+	if err := c.live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("read the NetworkPolicies of namespace %s: %w", namespace, err)
+	}
+	out := make([]LivePolicy, len(list.Items))
+	for i := range list.Items {
+		var err error
+		if out[i], err = c.livePolicy(&list.Items[i]); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(out, func(a, b LivePolicy) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error) {
+	c.Index.mu.RLock()
+	var known *entry
+	if f := c.kinds[networkPolicyKind][np.Namespace]; f != nil {
+		known = f.objects[np.Name]
+	}
+	c.Index.mu.RUnlock()
+	if known != nil {
+		document, err := known.document()
+		metadata := document.Get("metadata")
+		if err == nil && metadata.Get("uid").Text() == string(np.UID) && metadata.Get("resourceVersion").Text() == np.ResourceVersion {
+			policy, err := known.networkPolicy(document)
+			return LivePolicy{np.Name, string(np.UID), np.ResourceVersion, document, policy}, err
+		}
+	}
+	np.APIVersion, np.Kind, np.ManagedFields = networkingv1.SchemeGroupVersion.String(), networkPolicyKind.Kind, nil
+	delete(np.Annotations, lastApplied)
+	document, err := engine.FromGo(np)
+	if err != nil {
+		return LivePolicy{}, err
+	}
+	return NewLivePolicy(document)
+}
+
+// Live are the namespaces as the API server has them at this moment: policies.Namespaces past the state.
+type Live struct{ reader client.Reader }
+
+// Live reads past the state.
+func (c *Cluster) Live() Live { return Live{c.live} }
+
+// Namespace implements policies.Namespaces.
+func (l Live) Namespace(ctx context.Context, name string) (engine.Document, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: namespaceKind.Kind})
+	if err := l.reader.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
+		return engine.Document{}, fmt.Errorf("read namespace %s: %w", name, err)
+	}
+	return engine.FromGo(object.Object)
+}
