@@ -51,7 +51,11 @@ func (r Rejected) Unwrap() error { return r.Err }
 func Assemble(o Options) (*Gate, []Rejected) {
 	g := &Gate{
 		byKind: map[schema.GroupKind][]int{}, library: o.Library, state: o.State, namespaces: o.Namespaces, claims: o.Claims, now: o.Now,
+		isolation: o.Isolation, live: o.Live,
 		exemptNamespaces: append(SystemNamespaces(), o.ExemptNamespaces...),
+	}
+	if g.live == nil {
+		g.live = o.Namespaces
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -75,7 +79,7 @@ func Assemble(o Options) (*Gate, []Rejected) {
 		if p.isSilent() {
 			continue
 		}
-		for _, kind := range p.match.kinds {
+		for _, kind := range p.match.asked() {
 			g.byKind[kind] = append(g.byKind[kind], i)
 		}
 	}

@@ -59,7 +59,7 @@ func (g *Gate) claim(ctx context.Context, r Request, namespace *namespaceLookup,
 // claims tells whether the policy would refuse the request for a host that is taken.
 func (p *policy) claims(r Request, d Decision) bool {
 	excused := slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Policy == p.name && f.Excused != "" })
-	return p.rule.Reserves && p.states(engine.Deny) && p.effect() == EffectDeny && !excused && !p.ratchets(r)
+	return slices.Contains(p.rule.Reserves, engine.ReservedHosts) && p.states(engine.Deny) && p.effect() == EffectDeny && !excused && !p.ratchets(r)
 }
 
 // hostClaim is what the request's object claims and did not have before.

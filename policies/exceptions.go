@@ -133,6 +133,7 @@ func (e exception) covers(ctx context.Context, r Request, namespace *namespaceLo
 	if e.namespaceSelector != nil && r.Namespace == "" && !r.isNamespace() {
 		return false
 	}
-	matched, err := matcher{namespaceSelector: e.namespaceSelector}.matchesNamespace(ctx, r, namespace)
-	return err == nil && matched
+	m := matcher{namespaceSelector: e.namespaceSelector}
+	matched, err := m.matchesNamespace(ctx, r, namespace)
+	return err == nil && matched && !(r.isNamespace() && m.leaves(r)) // what leaves is excused no more
 }

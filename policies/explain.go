@@ -63,7 +63,9 @@ func (g *Gate) Explain(ctx context.Context, r Request, name string, verbs ...eng
 		}
 		return reason != ""
 	})
-	out.Verbs = g.program.Explain(ctx, g.input(r, namespace), i, asked...)
+	input := g.input(r, namespace)
+	input.Leaves = p.match.leaves(r)
+	out.Verbs = g.program.Explain(ctx, input, i, asked...)
 	return out, nil
 }
 
@@ -81,6 +83,9 @@ func (p *policy) unasked(r Request, verb engine.Verb) string {
 
 // unmatched are the reasons for which matches is false; none if it is true.
 func (m matcher) unmatched(r Request) []string {
+	if m.matches(r) {
+		return nil
+	}
 	kind := r.Kind.GroupKind()
 	if !slices.Contains(m.kinds, kind) {
 		wanted := make([]string, len(m.kinds))
@@ -88,9 +93,6 @@ func (m matcher) unmatched(r Request) []string {
 			wanted[i] = engine.FormatGroupKind(k)
 		}
 		return []string{mismatch("kinds", strings.Join(wanted, ", "), engine.FormatGroupKind(kind))}
-	}
-	if m.matches(r) {
-		return nil
 	}
 	var out []string
 	if !slices.Contains(m.operations, r.Operation) {

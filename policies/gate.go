@@ -24,6 +24,8 @@ type Gate struct {
 	state            engine.State
 	namespaces       Namespaces
 	claims           Claimer
+	isolation        IsolationClaimer
+	live             Namespaces
 	now              func() time.Time
 }
 
@@ -44,6 +46,9 @@ type Options struct {
 	Namespaces Namespaces
 	// Claims may be nil where requests are judged one after another, each known to the state before the next.
 	Claims Claimer
+	// Isolation may be nil where Claims may. Live are the namespaces past the state, by default Namespaces.
+	Isolation IsolationClaimer
+	Live      Namespaces
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
 	// Previous is a gate of the same Library and Defaults whose compiled policies are taken over where their spec is the same; nil
@@ -176,7 +181,8 @@ func (p *policy) finding(r Request, effect Effect, from engine.Finding) Finding 
 	return f
 }
 
-// ratchets tells whether the policy can't refuse the request, because nothing that it judges changes.
+// ratchets tells whether the policy can't refuse the request, because nothing that it judges changes. Some rules never
+// ratchet.
 func (p *policy) ratchets(r Request) bool {
-	return r.Operation == engine.Update && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject)
+	return r.Operation == engine.Update && !p.rule.NeverRatchets && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject)
 }

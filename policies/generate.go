@@ -26,6 +26,7 @@ func (g *Gate) Generate(ctx context.Context, r Request) ([]Generated, []Finding)
 	}
 	namespace := &namespaceLookup{source: g.namespaces}
 	active, findings := g.candidates(ctx, r, namespace, engine.Generate)
+	active = slices.DeleteFunc(active, func(i int) bool { return g.policies[i].match.leaves(r) }) // nothing is made for what goes
 	var out []Generated
 	for _, outcome := range g.program.Evaluate(ctx, g.input(r, namespace), active, engine.Generate) {
 		p := &g.policies[outcome.Policy]

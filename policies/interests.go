@@ -20,6 +20,8 @@ type Interest struct {
 	// Judges: the policy has a say in whether a request passes. Patches: it changes objects. A policy that
 	// only generates wants neither.
 	Judges, Patches bool
+	// Leaving: the policy is asked about updates of Namespaces, too, which may leave its namespaceSelector.
+	Leaving bool
 	// State are the kinds that the policy asks about, Generates those that it produces.
 	State, Generates []schema.GroupKind
 	// Silent: with its parameters the policy says nothing of any request, and so has no state to know either.
@@ -37,7 +39,7 @@ func (g *Gate) Interests() []Interest {
 			Policy: p.name, Rule: p.rule.ID, State: p.state, Generates: p.rule.Generates, Silent: p.isSilent(),
 			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources, Only: p.match.only,
 			Judges:  p.states(engine.Deny) || p.states(engine.Warn),
-			Patches: p.states(engine.Patch),
+			Patches: p.states(engine.Patch), Leaving: p.match.leaving,
 		}
 		if interest.Silent {
 			interest.State, interest.Generates = nil, nil

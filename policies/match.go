@@ -26,6 +26,8 @@ type matcher struct {
 	namespaceSelector  labels.Selector // nil matches everything
 	objectSelector     labels.Selector // nil matches everything
 	excludedSubjects   []v1alpha1.Subject
+	// leaving: updates of Namespaces that leave the namespaceSelector are asked about, whatever the kinds.
+	leaving bool
 }
 
 // newMatcher checks a match against its rule. Errors carry the field path.
@@ -33,6 +35,7 @@ func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 	out := matcher{
 		kinds: rule.Kinds, operations: rule.Operations, subresources: rule.Subresources, only: rule.Only,
 		namespaces: m.Namespaces, excludedNamespaces: m.ExcludedNamespaces, excludedSubjects: m.ExcludedSubjects,
+		leaving: rule.Leaving && m.NamespaceSelector != nil,
 	}
 	var errs []error
 	if len(m.Kinds) > 0 {
@@ -81,6 +84,15 @@ func newMatcher(m v1alpha1.Match, rule *engine.Rule) (matcher, error) {
 	return out, errors.Join(errs...)
 }
 
+// asked are the kinds of the requests that may match.
+func (m matcher) asked() []schema.GroupKind {
+	namespace := schema.GroupKind{Kind: "Namespace"}
+	if m.leaving && !slices.Contains(m.kinds, namespace) {
+		return append(slices.Clone(m.kinds), namespace)
+	}
+	return m.kinds
+}
+
 // operationNames are operations as a person lists them, such as "CREATE, UPDATE".
 func operationNames(operations []engine.Operation) string {
 	names := make([]string, len(operations))
@@ -111,13 +123,25 @@ func checkSubject(s v1alpha1.Subject) error {
 
 // matches tells whether the policy judges the request, apart from the namespace's labels.
 func (m matcher) matches(r Request) bool {
-	return slices.Contains(m.kinds, r.Kind.GroupKind()) &&
-		slices.Contains(m.operations, r.Operation) &&
+	return (m.matchesObject(r) || m.leaving && r.isNamespace() && m.leaves(r)) &&
 		(r.SubResource == "" || slices.Contains(m.subresources, r.SubResource)) &&
 		m.matchesNamespaceName(r) &&
-		m.matchesLabels(r) &&
-		m.concerns(r.Subject()) &&
 		!slices.ContainsFunc(m.excludedSubjects, r.User.is)
+}
+
+func (m matcher) matchesObject(r Request) bool {
+	return slices.Contains(m.kinds, r.Kind.GroupKind()) && slices.Contains(m.operations, r.Operation) && m.matchesLabels(r) && m.concerns(r.Subject())
+}
+
+// leaves tells whether an update takes the object out of the match by its labels: a Namespace out of the
+// namespaceSelector, anything else out of the objectSelector.
+func (m matcher) leaves(r Request) bool {
+	selector := m.objectSelector
+	if r.isNamespace() {
+		selector = m.namespaceSelector
+	}
+	return r.Operation == engine.Update && selector != nil &&
+		selector.Matches(objectLabels(r.OldObject)) && !selector.Matches(objectLabels(r.Object))
 }
 
 func (m matcher) matchesNamespaceName(r Request) bool {
@@ -199,7 +223,8 @@ func (l *namespaceLookup) get(ctx context.Context, r Request) (engine.Document, 
 	return l.object, l.err
 }
 
-// matchesNamespace tells whether the namespace's labels match. An error means that nobody can tell.
+// matchesNamespace tells whether the namespace's labels match; in an update of the Namespace itself, whether the new or
+// the old ones do: a label is no way out. An error means that nobody can tell.
 func (m matcher) matchesNamespace(ctx context.Context, r Request, namespace *namespaceLookup) (bool, error) {
 	if m.namespaceSelector == nil || r.Namespace == "" && !r.isNamespace() {
 		return true, nil
@@ -208,5 +233,5 @@ func (m matcher) matchesNamespace(ctx context.Context, r Request, namespace *nam
 	if err != nil {
 		return false, err
 	}
-	return m.namespaceSelector.Matches(objectLabels(object)), nil
+	return m.namespaceSelector.Matches(objectLabels(object)) || r.isNamespace() && m.leaves(r), nil
 }

@@ -65,7 +65,7 @@ func (g *Gate) idleKinds(spec v1alpha1.GateExceptionSpec) string {
 		if len(p.match.kinds) == 0 {
 			return ""
 		}
-		for _, kind := range p.match.kinds {
+		for _, kind := range p.match.asked() {
 			judged = append(judged, engine.FormatGroupKind(kind))
 		}
 	}

@@ -59,7 +59,8 @@ type Options struct {
 	// SyncTimeout bounds how long readiness waits for the state: after it, rules that ask for what is not
 	// synced fail one by one.
 	SyncTimeout time.Duration
-	// ReservationLife is how long a host stays reserved for an Ingress that was admitted; 0 is
+	// ReservationLife is how long a host stays reserved for an Ingress that was admitted, and how long the change of a
+	// NetworkPolicy that was admitted may take to be stored; 0 is
 	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
 	ReservationLife time.Duration
 	// Registerer takes the metrics that MetricsAddress serves: controller-runtime's registry, except in tests.
@@ -102,7 +103,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
 	snapshots := &controllers.Snapshots{}
-	gate := gateOptions(o, known, claims)
+	isolation, err := newIsolation(manager, o, known)
+	if err != nil {
+		return nil, fmt.Errorf("set up reservations: %w", err)
+	}
+	gate := gateOptions(o, known, claims, isolation)
 	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
@@ -171,13 +176,22 @@ func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster) (*reserva
 	return claims, manager.Add(claims)
 }
 
-func gateOptions(o Options, known *state.Cluster, claims policies.Claimer) policies.Options {
+// newIsolation has a client of its own, too. What has expired of its reservations the claimer sweeps.
+func newIsolation(manager ctrl.Manager, o Options, known *state.Cluster) (*reservation.Isolation, error) {
+	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
+	if err != nil {
+		return nil, err
+	}
+	return reservation.NewIsolation(reservation.IsolationOptions{Client: leases, Namespace: o.Namespace, Policies: known, Life: o.ReservationLife})
+}
+
+func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isolation policies.IsolationClaimer) policies.Options {
 	budget := engine.DefaultBudget()
 	if o.EvaluationTime > 0 {
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
-		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims}
+		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live()}
 }
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a

@@ -30,7 +30,7 @@ type exampleDoc struct {
 // newExampleDoc completes what a test leaves out of an object: its kind and its name.
 func newExampleDoc(ctx context.Context, library *engine.Library, rule *engine.Rule, e engine.Example) (exampleDoc, error) {
 	out := exampleDoc{shows: e.Shows, title: e.Title}
-	object, err := complete(e.Request.Get("object"), rule)
+	object, err := complete(e.Subject(), rule)
 	if err != nil {
 		return out, err
 	}

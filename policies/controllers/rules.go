@@ -109,6 +109,9 @@ func wantedOf(interests []policies.Interest) map[hook]map[schema.GroupKind]*inte
 					want(wanted, hook{mutating: true, workload: h.workload}, kind, i)
 				}
 			}
+			if i.Leaving && i.Judges {
+				want(wanted, hook{}, schema.GroupKind{Kind: "Namespace"}, policies.Interest{Operations: []engine.Operation{engine.Update}})
+			}
 		}
 	}
 	return wanted

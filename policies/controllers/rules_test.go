@@ -122,6 +122,17 @@ func TestHostNetworkHasAnEntryOfItsOwn(t *testing.T) {
 	}
 }
 
+// Whoever asks for what leaves a namespaceSelector gets updates of Namespaces, and not what else happens to them.
+func TestRulesSendWhatLeaves(t *testing.T) {
+	leaving := judging([]schema.GroupKind{ingress}, engine.Update, engine.Delete)
+	leaving.Leaving = true
+	rules, _, err := rulesFor([]policies.Interest{leaving}, served())
+	const want = "[]/[v1] [namespaces] [UPDATE] Cluster\n[networking.k8s.io]/[v1] [ingresses] [DELETE UPDATE] Namespaced"
+	if got := text(rules[hook{}]); err != nil || got != want {
+		t.Errorf("%s, %v\nwant\n%s", got, err, want)
+	}
+}
+
 func TestNoPoliciesSendNothing(t *testing.T) {
 	if rules, unserved, err := rulesFor(nil, served()); len(rules)+len(unserved) != 0 || err != nil {
 		t.Errorf("%v, %v, %v", rules, unserved, err)

@@ -3,9 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	kinds "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine/schema"
 )
@@ -94,11 +96,11 @@ func ungeneratable(group, kind string) string {
 	return ""
 }
 
-func (r *Rule) typeCheck(kinds *schema.Schemas) (references, error) {
+func (r *Rule) typeCheck(known *schema.Schemas) (references, error) {
 	var found references
 	var faults []error
 	schemas := ast.NewSchemaSet()
-	input, err := kinds.Input(r.Kinds, r.parametersSchema())
+	input, err := known.Input(r.asked(), r.parametersSchema())
 	if err != nil {
 		return found, fmt.Errorf("schema of %s: %w", r.ID, err)
 	}
@@ -109,6 +111,15 @@ func (r *Rule) typeCheck(kinds *schema.Schemas) (references, error) {
 		faults = append(faults, compileFaults(schema.Genuine(compiler.Errors))...)
 	}
 	return found, errors.Join(faults...)
+}
+
+// asked are the kinds of the objects that the rule gets.
+func (r *Rule) asked() []kinds.GroupKind {
+	namespace := kinds.GroupKind{Kind: "Namespace"}
+	if r.Leaving && !slices.Contains(r.Kinds, namespace) {
+		return append(slices.Clone(r.Kinds), namespace)
+	}
+	return r.Kinds
 }
 
 // ruleFile is the rule's own module among the modules of its compilation.

@@ -17,6 +17,8 @@ type Input struct {
 	Request   Document // the AdmissionRequest: input.request
 	Namespace Document // the whole Namespace object: input.namespace
 	State     State    // what exists beside the request; nil answers every question with an error
+	// Leaves: the request takes its object, or the Namespace that it is about, out of the policies: input.leaves.
+	Leaves bool
 }
 
 // errNoRequest is the error of every policy that is asked about the zero Input.
@@ -32,7 +34,8 @@ func (in Input) term() (*ast.Term, error) {
 	}
 	return ast.NewTerm(ast.NewObject(
 		[2]*ast.Term{keyTerm("request"), ast.NewTerm(in.Request.value)},
-		[2]*ast.Term{keyTerm("namespace"), ast.NewTerm(namespace)})), nil
+		[2]*ast.Term{keyTerm("namespace"), ast.NewTerm(namespace)},
+		[2]*ast.Term{keyTerm("leaves"), ast.InternedTerm(in.Leaves)})), nil
 }
 
 // Outcome is what one policy said of a request. With Err set the policy could not be evaluated and said

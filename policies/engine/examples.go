@@ -28,6 +28,14 @@ type Example struct {
 	Outcome Outcome
 }
 
+// Subject is the request's object; on DELETE the one that goes.
+func (x Example) Subject() Document {
+	if object := x.Request.Get("object"); object.Exists() || x.Request.Get("operation").Text() != string(Delete) {
+		return object
+	}
+	return x.Request.Get("oldObject")
+}
+
 // Showing is a value of custom.example.
 type Showing string
 
@@ -155,7 +163,7 @@ func (x *Example) take(witness *exampleTracer, at *ast.Location) error {
 				}
 			}
 		}
-		if x.Request.Get("object").IsObject() && x.happens() {
+		if x.Subject().IsObject() && x.happens() {
 			return nil
 		}
 	}

@@ -22,8 +22,8 @@ type function struct {
 	reads []string
 	// asks are the kinds that the function looks up in the state; a rule that calls it has them in its State.
 	asks []schema.GroupKind
-	// reserves tells that two requests at the same moment may both be right by what the function says of each.
-	reserves bool
+	// reserves is what two requests at the same moment may both get, if each is right by what the function says of it.
+	reserves Reserved
 	// call returns nil for undefined. An error becomes the error of the policy that called.
 	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 }

@@ -103,7 +103,7 @@ func ingressConflicts(ingress types.Type) function {
 			"Wildcards overlap with the names that they match, a rule without host with every host, and a default backend with what nobody names.",
 		args: []types.Type{ingress}, result: typeOf(reflect.TypeFor[[]facts.HostConflict]()),
 		resultDoc: "conflicts, one for each host: with the first of the other Ingresses, and how many more there are",
-		asks:      []schema.GroupKind{ingressKind, ingressClassKind}, reserves: true,
+		asks:      []schema.GroupKind{ingressKind, ingressClassKind}, reserves: ReservedHosts,
 		call: aboutHosts(func(bctx topdown.BuiltinContext, i *networkingv1.Ingress, controller string) ([]facts.HostConflict, error) {
 			state, err := stateFrom(bctx.Context)
 			if err != nil {

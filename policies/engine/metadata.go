@@ -38,6 +38,10 @@ type Metadata struct {
 	Only string
 	// Judges are the paths whose change makes an update more than housekeeping.
 	Judges []string
+	// NeverRatchets: an update is refused even if it changes nothing that the rule judges (custom.ratchet is false).
+	NeverRatchets bool
+	// Leaving: the rule is also asked about the update of a Namespace that takes it out of a policy's namespaceSelector.
+	Leaving bool
 	// State are the kinds that the rule asks about; those of conditions only under some parameters.
 	State      []schema.GroupKind
 	conditions map[schema.GroupKind]map[string]any
@@ -71,6 +75,8 @@ func metadata(module *ast.Module) (Metadata, error) {
 	m.Subresources = r.subresources()
 	m.Only = r.only(m.Kinds)
 	m.Judges = r.texts("judges")
+	m.NeverRatchets = !r.flag("ratchet", true)
+	m.Leaving = r.flag("leaving", false)
 	m.State, m.conditions = r.state()
 	m.Generates = r.kinds("generates", false)
 	m.Parameters = r.parameters()
@@ -159,6 +165,18 @@ func (r *customReader) texts(key string) []string {
 		out = append(out, text)
 	}
 	return out
+}
+
+func (r *customReader) flag(key string, fallback bool) bool {
+	value, there := r.get(key)
+	flag, ok := value.(bool)
+	switch {
+	case !there:
+		return fallback
+	case !ok:
+		r.bad(key, "want true or false")
+	}
+	return flag
 }
 
 var kindForm = regexp.MustCompile(`^(([a-z0-9.-]+)/)?([A-Z][A-Za-z0-9]*)$`)

@@ -39,6 +39,8 @@ func objectFunctions() []function {
 			policy, "open rules", facts.OpenIngress),
 		egressBlocks(policy),
 		policyTraits(policy),
+		isolationLost(policy),
+		isolationBy(),
 		fact("sluice.cidr.canonical", "A CIDR in the form that every reader understands alike, and the problem if it was not written in such a form.",
 			argument("cidr", "a CIDR", types.S), "canonical form and problem; the problem is empty if there is none",
 			func(s *string) (facts.CIDR, error) { return facts.Canonical(*s) }),

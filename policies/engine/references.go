@@ -17,7 +17,7 @@ type references struct {
 	namespace   bool              // input.namespace
 	annotations []string          // whose change the rule judges
 	asked       []kinds.GroupKind // that facts look up in the state
-	reserves    bool              // see Rule.Reserves
+	reserves    []Reserved        // see Rule.Reserves
 }
 
 var (
@@ -43,7 +43,7 @@ func (r *Rule) references(modules map[string]*ast.Module) (references, []error) 
 	errs = append(errs, mocks(modules[ruleFile])...)
 	for _, module := range append(slices.Collect(maps.Values(reach(modules, modules[ruleFile]))), modules[ruleFile]) {
 		found.annotations = append(found.annotations, annotationNames(module)...)
-		found.reserves = found.reserves || callsReserving(module)
+		found.reserves = append(found.reserves, reservations(module)...)
 		asked, faults := r.questions(module)
 		found.asked, errs = append(found.asked, asked...), append(errs, faults...)
 		ast.WalkRefs(module, func(ref ast.Ref) bool {
@@ -85,10 +85,10 @@ func refKey(ref ast.Ref, i int) string {
 // compiler: they must be named.
 func checkInput(ref ast.Ref) error {
 	switch key := refKey(ref, 1); {
-	case key == "request" || key == "namespace" || key == "parameters":
+	case key == "request" || key == "namespace" || key == "parameters" || key == "leaves":
 		return nil
 	}
-	return fault(ref[0].Location, "%s: read input.request, input.namespace or input.parameters by name", ref)
+	return fault(ref[0].Location, "%s: read input.request, input.namespace, input.parameters or input.leaves by name", ref)
 }
 
 // annotationNames are the string literals that can be names of annotations, the annotations that are read by
@@ -144,12 +144,14 @@ func (r *Rule) questions(module *ast.Module) ([]kinds.GroupKind, []error) {
 	return asked, errs
 }
 
-// callsReserving tells whether a module asks something that another request may change before this one is stored.
-func callsReserving(module *ast.Module) bool {
-	found := false
+// reservations are what a module asks about that another request may change before this one is stored.
+func reservations(module *ast.Module) []Reserved {
+	var found []Reserved
 	walkCalls(module, func(operator string, _ []*ast.Term, _ *ast.Location) {
 		for _, f := range factFunctions() {
-			found = found || operator == f.name && f.reserves
+			if operator == f.name && f.reserves != "" {
+				found = append(found, f.reserves)
+			}
 		}
 	})
 	return found
@@ -158,7 +160,8 @@ func callsReserving(module *ast.Module) bool {
 // unjudged refuses a rule that reads more of an object than the ratchet compares by default: an update that
 // changes only that would never be refused.
 func (r *Rule) unjudged(module *ast.Module) []error {
-	if r.Judges != nil || !slices.Contains(r.Operations, Update) || !r.States(Deny) && !r.States(Patch) {
+	ratcheted := r.States(Deny) && !r.NeverRatchets || r.States(Patch)
+	if r.Judges != nil || !slices.Contains(r.Operations, Update) || !ratcheted {
 		return nil
 	}
 	var errs []error

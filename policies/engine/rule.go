@@ -32,9 +32,8 @@ type Rule struct {
 	// ReadsNamespace tells that the rule reads input.namespace, so that the Namespace object is worth
 	// fetching.
 	ReadsNamespace bool
-	// Reserves tells that the rule asks whether hosts are free, so that of two requests at the same moment only
-	// one may get them.
-	Reserves bool
+	// Reserves is what the rule asks about that of two requests at the same moment only one may get.
+	Reserves []Reserved
 
 	module     *ast.Module
 	libs       map[string]*ast.Module // by file: those that it reaches, and its own
@@ -43,6 +42,15 @@ type Rule struct {
 	judged     []fieldKeys            // nil: whatever a person writes
 	parameters parameters
 }
+
+// Reserved is what a function asks about that another request may take before the one that is judged is stored.
+type Reserved string
+
+// What can be reserved.
+const (
+	ReservedHosts     Reserved = "hosts"     // of an Ingress
+	ReservedIsolation Reserved = "isolation" // of the pods of a namespace
+)
 
 // States tells whether the rule has a part for the verb.
 func (r *Rule) States(v Verb) bool { return slices.Contains(r.Verbs, v) }

@@ -107,7 +107,8 @@ type Match struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	// +listType=set
 	ExcludedNamespaces []string `json:"excludedNamespaces,omitempty"`
-	// NamespaceSelector selects by the labels of the object's namespace; for a Namespace its own.
+	// NamespaceSelector selects by the labels of the object's namespace; for a Namespace by its own, or those of its
+	// old object: whoever takes a label off is still judged.
 	// Cluster-scoped objects match.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`

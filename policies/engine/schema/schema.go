@@ -98,7 +98,7 @@ func (s *Schemas) Kinds() []metaschema.GroupKind {
 }
 
 // Input returns the schema of the whole input of a rule for the kinds: {request, namespace,
-// parameters}. It goes to a compiler that checks this rule alone, as the root schema
+// leaves, parameters}. It goes to a compiler that checks this rule alone, as the root schema
 // (ast.SchemaRootRef); no annotation in the rule is needed. Genuine sorts the compiler's errors.
 //
 // request.object and request.oldObject have the fields of any of the kinds; if one of the kinds is
@@ -122,6 +122,7 @@ func (s *Schemas) Input(kinds []metaschema.GroupKind, parameters any) (map[strin
 	properties := object{
 		"request":   request(body),
 		"namespace": s.kind(metaschema.GroupKind{Kind: "Namespace"}, definitions),
+		"leaves":    object{"type": "boolean"},
 	}
 	if parametersSchema != nil {
 		properties["parameters"] = parametersSchema
