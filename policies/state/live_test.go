@@ -62,7 +62,9 @@ func TestLivePolicies(t *testing.T) {
 
 func TestLivePoliciesThatCanNotBeRead(t *testing.T) {
 	failing := interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme.Scheme).Build(), interceptor.Funcs{
-		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return errors.New("no answer") }})
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+			return errors.New("no answer")
+		}})
 	if _, err := NewCluster(nil, failing, nil).LivePolicies(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "read the NetworkPolicies of namespace shop: no answer") {
 		t.Errorf("%v", err)
 	}

@@ -215,6 +215,7 @@ func throughAPIServer(ctx context.Context, c corpus.Case) map[string]bool {
 	for _, document := range c.State {
 		stage.add(ctx, document)
 	}
+	stage.endNamespaces(ctx)
 	object := decode(c.Request.Subject())
 	spoken.take()
 	var err error
@@ -312,25 +313,47 @@ func active(policy string) bool {
 }
 
 // stage holds what a case put into the cluster.
-type stage struct{ created []*unstructured.Unstructured }
+type stage struct {
+	created []*unstructured.Unstructured
+	ending  []*unstructured.Unstructured // Namespaces to delete when all is there
+}
 
 func (s *stage) namespace(ctx context.Context, name string) {
 	GinkgoHelper()
+	// Without kube-controller-manager a namespace never goes: cases share those of one name.
+	Expect(client.IgnoreAlreadyExists(setter.Create(ctx, namespaceOf(name)))).To(Succeed())
+}
+
+func namespaceOf(name string) *unstructured.Unstructured {
 	namespace := &unstructured.Unstructured{}
 	namespace.SetAPIVersion("v1")
 	namespace.SetKind("Namespace")
 	namespace.SetName(name)
-	// Without kube-controller-manager a namespace never goes: cases share those of one name.
-	Expect(client.IgnoreAlreadyExists(setter.Create(ctx, namespace))).To(Succeed())
+	return namespace
 }
 
-// annotate gives a namespace the annotations that the case says, and waits until Sluice has seen them.
-func (s *stage) annotate(ctx context.Context, namespace *unstructured.Unstructured) {
+// dress gives a namespace the labels and annotations that the case says, and waits until Sluice has seen them.
+func (s *stage) dress(ctx context.Context, wanted *unstructured.Unstructured) {
 	GinkgoHelper()
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": namespace.GetAnnotations()}})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(setter.Patch(ctx, namespace, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
+	s.namespace(ctx, wanted.GetName())
+	namespace := namespaceOf(wanted.GetName())
+	Expect(setter.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)).To(Succeed())
+	if wanted.GetDeletionTimestamp() != nil {
+		s.ending = append(s.ending, namespace)
+		return
+	}
+	namespace.SetLabels(wanted.GetLabels())
+	namespace.SetAnnotations(wanted.GetAnnotations())
+	Expect(setter.Update(ctx, namespace)).To(Succeed()) // which changes nothing if that is so already
 	Eventually(func() bool { return s.seen(namespace) }).Should(BeTrue(), "Sluice sees the namespace")
+}
+
+// endNamespaces deletes those that are being deleted in the case: they stay so. No other case may use them.
+func (s *stage) endNamespaces(ctx context.Context) {
+	GinkgoHelper()
+	for _, namespace := range s.ending {
+		Expect(setter.Delete(ctx, namespace)).To(Succeed())
+	}
 }
 
 // add stores one object of the state and waits until Sluice has seen it.
@@ -338,8 +361,7 @@ func (s *stage) add(ctx context.Context, document engine.Document) {
 	GinkgoHelper()
 	object := decode(document)
 	if object.GetKind() == "Namespace" {
-		s.namespace(ctx, object.GetName())
-		s.annotate(ctx, object)
+		s.dress(ctx, object)
 		return
 	}
 	if ns := object.GetNamespace(); ns != "" {
