@@ -55,7 +55,7 @@ func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, err
 		}
 	}
 	var lost []LostIsolation
-	var before search // of the other direction: most policies isolate both
+	var before coverSearch // of the other direction: most policies isolate both
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 		if !isolates(old.NetworkPolicy, direction) {
 			continue
@@ -67,7 +67,7 @@ func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, err
 			}
 			cover = append(cover, changed)
 		}
-		now := search{cover: remaining(cover, old, others, direction)}
+		now := coverSearch{cover: remaining(cover, old, others, direction)}
 		if before.done && slices.Equal(before.cover, now.cover) {
 			now = before
 		} else {
@@ -77,7 +77,7 @@ func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, err
 			continue
 		}
 		lost = append(lost, LostIsolation{Direction: string(direction), Field: lostField(changed, direction),
-			Pods: selectorText(old), Partly: now.partly, Witness: now.witness, Uncertain: now.verdict == Unknown})
+			Pods: writtenPods(old), Partly: now.partly, Witness: now.witness, Uncertain: now.verdict == Unknown})
 	}
 	return lost, nil
 }
@@ -93,8 +93,8 @@ func keepsPods(old, changed *Policy) bool {
 	return reflect.DeepEqual(old.Spec.PodSelector, changed.Spec.PodSelector)
 }
 
-// search looks for pods that no policy of a list selects.
-type search struct {
+// coverSearch looks for pods that no policy of a list selects.
+type coverSearch struct {
 	cover   []*Policy
 	done    bool
 	verdict Verdict
@@ -102,7 +102,7 @@ type search struct {
 	partly  bool // the list selects some of the pods
 }
 
-func (s *search) run(pods Selector) {
+func (s *coverSearch) run(pods Selector) {
 	var cover []Selector
 	for _, p := range s.cover {
 		if selected, err := p.pods(); err == nil && selected.Overlap(pods) {
@@ -133,8 +133,8 @@ func lostField(changed *Policy, direction networkingv1.PolicyType) string {
 	return "spec.policyTypes"
 }
 
-// selectorText is the podSelector as kubectl writes it; empty for all pods.
-func selectorText(p *Policy) string {
+// writtenPods is the podSelector as kubectl writes it; empty for all pods.
+func writtenPods(p *Policy) string {
 	if sel := p.Spec.PodSelector; len(sel.MatchLabels)+len(sel.MatchExpressions) > 0 {
 		return metav1.FormatLabelSelector(&sel)
 	}
@@ -176,7 +176,7 @@ func IsolationBy(policies []*Policy) ([]Isolation, error) {
 			}
 		}
 		if first != nil {
-			out = append(out, Isolation{Direction: string(direction), Policy: first.Name, Pods: selectorText(first), More: n - 1})
+			out = append(out, Isolation{Direction: string(direction), Policy: first.Name, Pods: writtenPods(first), More: n - 1})
 		}
 	}
 	return out, nil

@@ -144,8 +144,8 @@ func TestIsolationBy(t *testing.T) {
 	}
 }
 
-// isolates in the words of the API's documentation, for each of allPods.
-func isolated(t *testing.T, np *networkingv1.NetworkPolicy, direction string) []bool {
+// selectedFor is isolation in the words of the API's documentation, for each of allPods.
+func selectedFor(t *testing.T, np *networkingv1.NetworkPolicy, direction string) []bool {
 	in := len(np.Spec.PolicyTypes) == 0 && (direction == Ingress || len(np.Spec.Egress) > 0)
 	for _, d := range np.Spec.PolicyTypes {
 		in = in || string(d) == direction
@@ -188,9 +188,9 @@ func TestIsolationLostAgainstEnumeration(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, direction := range []string{Ingress, Egress} {
-			left := isolated(t, old, direction)
+			left := selectedFor(t, old, direction)
 			for _, np := range after {
-				for pod, selected := range isolated(t, np, direction) {
+				for pod, selected := range selectedFor(t, np, direction) {
 					left[pod] = left[pod] && !selected
 				}
 			}
@@ -213,7 +213,7 @@ func TestIsolationLostAgainstEnumeration(t *testing.T) {
 func checkWitness(t *testing.T, witness map[string]string, direction string, old *networkingv1.NetworkPolicy, after []*networkingv1.NetworkPolicy) {
 	t.Helper()
 	selects := func(np *networkingv1.NetworkPolicy) bool {
-		return slices.Contains(isolated(t, np, direction), true) && compile(t, &np.Spec.PodSelector, Pods).Matches(witness)
+		return slices.Contains(selectedFor(t, np, direction), true) && compile(t, &np.Spec.PodSelector, Pods).Matches(witness)
 	}
 	if !selects(old) || slices.ContainsFunc(after, selects) {
 		t.Errorf("%s: %v is no witness", direction, witness)
