@@ -62,13 +62,14 @@ func (e *entry) overlaps(patterns []facts.HostPattern) bool {
 }
 
 // merge adds an entry, in the place of one that the same Ingress has for the same hosts. Two creates of one name have
-// different uids, and either may be stored: their entry has none, so that it lasts until it expires.
-func merge(entries []entry, e entry) ([]entry, *entry) {
+// different uids, and either may be stored: their entry has none, so that it lasts until it expires. What became of the
+// first may be settled, such as by its deletion.
+func merge(entries []entry, e entry, settled func(entry) bool) ([]entry, *entry) {
 	for i, o := range entries {
 		if o.Namespace != e.Namespace || o.Name != e.Name || o.Class != e.Class || !slices.Equal(o.Hosts, e.Hosts) {
 			continue
 		}
-		if e.Generation = max(e.Generation, o.Generation); e.UID != o.UID {
+		if e.Generation = max(e.Generation, o.Generation); e.UID != o.UID && !settled(o) {
 			e.UID = ""
 		}
 		if o.Expires.After(e.Expires) {

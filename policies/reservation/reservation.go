@@ -120,7 +120,7 @@ func (t *taking) take(ctx context.Context) (bool, error) {
 			if other := t.other(entries); other != nil {
 				return nil, &heldError{*other}
 			}
-			entries, t.taken[len(t.taken)-1].before = merge(entries, e)
+			entries, t.taken[len(t.taken)-1].before = merge(entries, e, func(o entry) bool { return t.hosts.HostsSettled(o.claim()) })
 			return entries, checkShare(entries, e.Namespace, key)
 		})
 		if free, err := t.judge(err); err != nil || !free {

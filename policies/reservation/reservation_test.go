@@ -212,6 +212,19 @@ func TestSettledByTheState(t *testing.T) {
 	third.must(t, true, claimOf("b", "nginx", "other.example.com"))
 }
 
+// A host that was given up twice by Ingresses of one name is free, too.
+func TestSettledAgain(t *testing.T) {
+	r := newReplica(t, newServer())
+	for _, uid := range []string{"one", "two"} {
+		again := claimOf("a", "nginx", "shop.example.com")
+		again.UID = types.UID(uid)
+		r.must(t, true, again)
+		r.stored(t, uid, 1, "shop.example.com")
+		r.state.Delete(schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}, "a", "web")
+	}
+	r.must(t, true, claimOf("b", "nginx", "shop.example.com"))
+}
+
 // What this replica sees while it waits for the Lease may settle a reservation: because the Ingress is stored, and
 // not because its host is free.
 func TestTheHolderIsSeenWhileTheLeaseIsRead(t *testing.T) {

@@ -221,8 +221,10 @@ func throughAPIServer(ctx context.Context, c corpus.Case) map[string]bool {
 	var err error
 	switch c.Request.Operation {
 	case engine.Create:
-		err = author.Create(ctx, object)
-		stage.created = append(stage.created, object)
+		if err = author.Create(ctx, object); err == nil {
+			stage.created = append(stage.created, object)
+			Eventually(func() bool { return stage.seen(object) }).Should(BeTrue(), "Sluice sees what it admitted")
+		}
 	case engine.Update:
 		stored := object.DeepCopy()
 		Expect(setter.Get(ctx, client.ObjectKeyFromObject(object), stored)).To(Succeed())
