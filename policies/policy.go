@@ -101,10 +101,15 @@ func nearestRule(library *engine.Library, id string) string {
 	return "; `sluice rules` lists them"
 }
 
-// nearest suggests the name that a misspelt one could mean; "" if none is like it. Of names as near the first one counts.
+// nearest suggests the name that a misspelt one could mean: one that goes on where it ends, or else the nearest; "" if none
+// is like it. Of names as near the first one counts.
 func nearest(names []string, misspelt string) string {
-	best, distance := "", 6
+	best, distance := "", min(6, 1+len(misspelt)/3)
 	for _, name := range names {
+		if strings.HasPrefix(name, misspelt+"-") {
+			best = name
+			break
+		}
 		if d := levenshtein.ComputeDistance(misspelt, name); d < distance {
 			best, distance = name, d
 		}

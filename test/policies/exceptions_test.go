@@ -62,7 +62,7 @@ var _ = Describe("an exception", func() {
 		Expect(apply(ctx, exception("endless", "x", time.Now().AddDate(2, 0, 0))).complaint).To(MatchRegexp(
 			regexpOf(denied) + `spec.expires: \S+Z is more than a year ahead: choose a day within a year, and extend the exception when somebody has looked at it again`))
 		unknown := strings.Replace(exception("unknown", "x", time.Now().Add(time.Hour)), "[ingress-tls-required]", "[ingress-tls]", 1)
-		Expect(strings.TrimSpace(apply(ctx, unknown).complaint)).To(Equal(denied + `spec.policies[0]: there is no policy "ingress-tls"`))
+		Expect(strings.TrimSpace(apply(ctx, unknown).complaint)).To(Equal(denied + `spec.policies[0]: there is no policy "ingress-tls"; did you mean "ingress-tls-required"?`))
 		nothing := strings.Replace(exception("nothing", "x", time.Now().Add(time.Hour)), "{namespaces: [x]}", "{}", 1)
 		Expect(strings.TrimSpace(apply(ctx, nothing).complaint)).To(Equal(`The GateException "nothing" is invalid: spec.match: Invalid value: ` +
 			`name the excused objects by names, namespaces, namespaceSelector or objectSelector`))
