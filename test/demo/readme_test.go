@@ -13,7 +13,7 @@ func TestReadme(t *testing.T) {
 	for name, text := range map[string]string{
 		"the denial that the demo expects": shopDenied,
 		"a rule as it is": "```rego\n" +
-			read(t, "../../rego/service/external_ips/external_ips.rego") + "```",
+			read(t, "../../rego/networkpolicy/policy_types/policy_types.rego") + "```",
 	} {
 		if !strings.Contains(readme, text) {
 			t.Errorf("README.md lacks %s:\n%s", name, text)
