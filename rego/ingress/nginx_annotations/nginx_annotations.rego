@@ -89,12 +89,13 @@ remedy(key, culprit, row) := sprintf("write it without %q, such as %s: %s", [cul
 	row.like
 } else := sprintf("write %s without %q", [key, culprit])
 
+# White space behind a backslash at the end doesn't count: ingress-nginx cuts it off before it copies the value.
 patterns := {
-	"all": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`, # what makes a value worth a look; most have none of it
-	"escapes": `[\x00-\x1f\x7f;{}#"'\x60]|\$\(|\\$`,
-	"escapes, spaces, queries": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\$`,
+	"all": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\[\s\x0b\x{85}\p{Z}]*$`, # what makes a value worth a look; most have none of it
+	"escapes": `[\x00-\x1f\x7f;{}#"'\x60]|\$\(|\\[\s\x0b\x{85}\p{Z}]*$`,
+	"escapes, spaces, queries": `[\x00-\x20\x7f;{}#"'\x60?]|\$\(|\\[\s\x0b\x{85}\p{Z}]*$`,
 	"no networks": `[^0-9A-Fa-f.:/, ]`,
-	"out of quotes": `[\x00-\x1f\x7f"]|\\$`,
+	"out of quotes": `[\x00-\x1f\x7f"]|\\[\s\x0b\x{85}\p{Z}]*$`,
 	"braces": `[{}]`,
 	"lines": `[\t\n\r]`,
 	"nothing": `\z.`,

@@ -89,6 +89,15 @@ test_escapes if {
 	escapes(on_nginx("x-y", `a\`), "x-y", `\`, "")
 }
 
+# ingress-nginx cuts off white space at the end, and what it leaves ends with the backslash.
+test_backslash_before_white_space if {
+	every blank in [" ", "  ", "\u0085", "\u00a0", "\u2003"] {
+		escapes(on_nginx("x-y", concat("", [`a\`, blank])), "x-y", concat("", [`\`, blank]), "")
+	}
+	on_nginx("x-y", `a\ b`) == set()
+	on_nginx("x-y", `a\.b `) == set()
+}
+
 test_unknown_annotation if {
 	on_nginx("x-y", "a;b") == {{
 		"msg": `x-y is "a;b": it has no use for ";", which means more than text to nginx`,
