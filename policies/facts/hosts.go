@@ -3,6 +3,7 @@ package facts
 import (
 	"strconv"
 	"strings"
+	"unicode"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -153,9 +154,9 @@ func appendAliases(hosts []Host, names string, certs certificates) []Host {
 	return hosts
 }
 
-func isAliasSeparator(r rune) bool {
-	return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r'
-}
+// isAliasSeparator holds for what stands between names: commas and blanks in nginx's configuration, and what ingress-nginx
+// cuts off around each name, which is any white space.
+func isAliasSeparator(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 
 func (h *Host) cover(certs certificates) {
 	if h.Covered = certs.cover(h.Host); !h.Covered {

@@ -105,6 +105,8 @@ func TestServedHosts(t *testing.T) {
 		{"default backend alone", onlyBackend, []Host{{Field: "spec.defaultBackend", Wildcard: true, Via: ViaDefaultBackend}}},
 		{"aliases", withAlias("nginx", "X.b.example.com,  c.example.com,"), []Host{first,
 			{Host: "x.b.example.com", Field: alias, Covered: true, Via: ViaAlias}, {Host: "c.example.com", Field: alias, Via: ViaAlias, Secret: "c-example-com-tls"}}},
+		{"alias between other blanks", withAlias("nginx", "\u00a0c.example.com\u2003,\u0085"), []Host{first,
+			{Host: "c.example.com", Field: alias, Via: ViaAlias, Secret: "c-example-com-tls"}}},
 		{"alias star", withAlias("my-class", "*"), []Host{first, {Host: "*", Field: alias, Wildcard: true, Via: ViaAlias}}},
 		{"alias wildcard", withAlias("", "*.b.example.com www.example.* .example.com"), []Host{first,
 			{Host: "*.b.example.com", Field: alias, Wildcard: true, Covered: true, Via: ViaAlias},
