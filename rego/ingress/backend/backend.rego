@@ -39,7 +39,8 @@ deny contains finding if {
 }
 
 deny contains finding if {
-	name := input.request.object.metadata.annotations["nginx.ingress.kubernetes.io/default-backend"]
+	value := input.request.object.metadata.annotations["nginx.ingress.kubernetes.io/default-backend"]
+	name := trim_space(value) # as ingress-nginx does
 	service := sluice.state.get("Service", input.request.namespace, name)
 	service.spec.type == "ExternalName"
 	nginx.may_serve(input.request.object)

@@ -85,6 +85,7 @@ test_annotation if {
 	every class in ["nginx", "edge", ""] {
 		default_backend(class, "legacy") == {legacy("metadata.annotations[nginx.ingress.kubernetes.io/default-backend]")}
 	}
+	default_backend("nginx", " legacy ") == {legacy("metadata.annotations[nginx.ingress.kubernetes.io/default-backend]")}
 	default_backend("nginx", "cart") == set()
 	default_backend("traefik", "legacy") == set()
 }
