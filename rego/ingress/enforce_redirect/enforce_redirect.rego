@@ -68,8 +68,10 @@ alb_default_is_http if {
 	alone_on_alb
 	not annotations["alb.ingress.kubernetes.io/listen-ports"]
 	not annotations["alb.ingress.kubernetes.io/ssl-redirect"]
-	not annotations["alb.ingress.kubernetes.io/certificate-arn"]
+	not names_certificate
 }
+
+names_certificate if regex.match(`[^\s,]`, annotations["alb.ingress.kubernetes.io/certificate-arn"])
 
 alone_on_alb if {
 	controller == "alb"

@@ -75,6 +75,10 @@ test_alb_default_with_certificate if {
 	patched(ingress("alb", {"alb.ingress.kubernetes.io/certificate-arn": "arn:aws:acm:eu-west-1:1:certificate/1"})) == set()
 }
 
+test_alb_default_with_certificate_left_blank if {
+	patched(ingress("alb", {"alb.ingress.kubernetes.io/certificate-arn": ""})) == patched(ingress("alb", {}))
+}
+
 test_alb_default_with_redirect if {
 	patched(ingress("alb", {"alb.ingress.kubernetes.io/ssl-redirect": "8443"})) == set()
 }

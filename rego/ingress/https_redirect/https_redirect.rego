@@ -74,7 +74,7 @@ warn contains {"msg": msg, "field": field, "fix": fix} if {
 warn contains {"msg": msg, "field": field, "fix": fix} if {
 	controller == "alb"
 	not annotations["alb.ingress.kubernetes.io/listen-ports"]
-	not annotations["alb.ingress.kubernetes.io/certificate-arn"]
+	not names_certificate
 	not solver
 	msg := "listen-ports is missing: the load balancer serves plaintext HTTP on port 80"
 	field := "metadata.annotations[alb.ingress.kubernetes.io/listen-ports]"
@@ -158,6 +158,9 @@ forced if annotations["nginx.ingress.kubernetes.io/force-ssl-redirect"] in redir
 
 # redirects names the port to which ALB redirects.
 redirects if regex.match(`^[0-9]+$`, annotations["alb.ingress.kubernetes.io/ssl-redirect"])
+
+# names_certificate holds for an ALB whose default is HTTPS.
+names_certificate if regex.match(`[^\s,]`, annotations["alb.ingress.kubernetes.io/certificate-arn"])
 
 names_entry_point if {
 	redirect.entry_points(annotations["traefik.ingress.kubernetes.io/router.entrypoints"]) != []

@@ -217,6 +217,12 @@ test_alb_default if {
 	)
 }
 
+test_alb_default_with_certificate_left_blank if {
+	every blank in ["", " , "] {
+		outcome(ingress("alb", {"alb.ingress.kubernetes.io/certificate-arn": blank})) == outcome(ingress("alb", {}))
+	}
+}
+
 # With a certificate named, the default is HTTPS on port 443 alone.
 test_alb_default_with_certificate if {
 	outcome(ingress("alb", {"alb.ingress.kubernetes.io/certificate-arn": "arn:aws:acm:eu-west-1:1:certificate/1"})) == nothing
