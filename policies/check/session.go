@@ -181,7 +181,7 @@ func (s *session) compose(document engine.Document) (policies.Request, error) {
 	case operation == engine.Delete:
 		s.state.Put(document)
 	case operation == engine.Create:
-		if document, err = s.withDefaultClass(document); err != nil {
+		if document, err = WithDefaultClass(document, s.state); err != nil {
 			return policies.Request{}, err
 		}
 	}

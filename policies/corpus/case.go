@@ -31,7 +31,9 @@ type Case struct {
 	// About are the rules that have to report a finding of that strength, or for Allow none at all.
 	About   []string
 	Request policies.Request
-	State   []engine.Document
+	// Raw tells that the object is as a person writes it: a new Ingress has still to get the default class.
+	Raw   bool
+	State []engine.Document
 	// Policies are beside those of the profile, in the place of one of the same name.
 	Policies []v1alpha1.GatePolicy
 }
@@ -70,7 +72,7 @@ func readCase(d *manifest.Document) (Case, []manifest.Problem) {
 	if len(r.problems) > 0 {
 		return Case{}, r.problems
 	}
-	c := Case{File: d.File, ID: s.ID, Title: s.Title, Expect: s.Expect, About: s.About}
+	c := Case{File: d.File, ID: s.ID, Title: s.Title, Expect: s.Expect, About: s.About, Raw: s.Raw}
 	r.oneOf("expect", s.Expect, Deny, Warn, Allow)
 	r.oneOf("operation", s.Operation, string(engine.Create), string(engine.Update), string(engine.Delete))
 	for field, text := range map[string]string{"id": s.ID, "title": s.Title, "why": s.Why} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/check"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/manifest"
 	"github.com/sluice-gate/sluice/policies/profile"
@@ -69,7 +70,11 @@ func Run(ctx context.Context, o Options) ([]Result, []manifest.Problem, error) {
 		}
 		scene.set(c)
 		result := Result{Case: c, Status: Failed, Got: unjudged}
-		if gate, err := o.gate(common, c, options); err != nil {
+		gate, err := o.gate(common, c, options)
+		if err == nil {
+			c.Request, err = scene.admitted(c)
+		}
+		if err != nil {
 			result.Reason = err.Error()
 		} else {
 			result = judge(ctx, gate, c)
@@ -124,6 +129,19 @@ func (s *scene) set(c Case) {
 	for _, object := range c.State {
 		s.Put(object)
 	}
+}
+
+// admitted is the request of a case as the API server hands it to a webhook. It gives a new Ingress without class the
+// default one of the scene.
+func (s *scene) admitted(c Case) (policies.Request, error) {
+	if !c.Raw || c.Request.Operation != engine.Create {
+		return c.Request, nil
+	}
+	object, err := check.WithDefaultClass(c.Request.Object, s.Files)
+	if err != nil {
+		return c.Request, err
+	}
+	return policies.Compose(engine.Create, object, engine.Document{})
 }
 
 func bareNamespace(name string) engine.Document {
