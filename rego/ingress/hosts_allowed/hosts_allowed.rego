@@ -38,7 +38,7 @@
 #             hosts:
 #               type: array
 #               minItems: 1
-#               items: {type: string, maxLength: 256, pattern: '^(\*\*|(\*\*?\.)?([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.?)$'}
+#               items: {type: string, maxLength: 253, pattern: '^(\*\*|(\*\*?\.)?([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.?)$'}
 #           additionalProperties: false
 #         default: []
 #       annotators:
@@ -116,7 +116,7 @@ words(text) := {word | some word in regex.split(`[\s,]+`, text); word != ""}
 
 # is_domain holds for what a parameter may be too.
 is_domain(word) if {
-	count(word) <= 256
+	count(word) <= 253
 	regex.match(`^(\*\*|(\*\*?\.)?([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.?)$`, word)
 }
 

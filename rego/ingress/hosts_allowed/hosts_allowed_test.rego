@@ -194,6 +194,13 @@ test_annotation_that_cannot_be_read if {
 	}
 }
 
+# No name is longer than 253, and one that is would keep the whole namespace from being judged.
+test_annotation_that_is_too_long if {
+	long := sprintf("%scom", [concat("", ["a." | some _ in numbers.range(1, 125)])])
+	count(annotation_deny(serving("shop.example.com"), listing(concat(" ", ["shop.example.com", long])))) == 0
+	{f.field | some f in annotation_deny(serving("shop.example.com"), listing(concat(" ", ["shop.example.com", sprintf("a%s", [long])])))} == {"metadata.namespace"}
+}
+
 form := "write names such as shop.example.com, *.shop.example.com or **.shop.example.com, with commas between them"
 
 test_namespace_that_is_not_known if {
