@@ -63,3 +63,20 @@ func TestGuardOfHostsAnnotation(t *testing.T) {
 		}
 	}
 }
+
+// Classes are names. A glob would match none, and refuse every Ingress that it was to allow.
+func TestAllowedClassIsNoGlob(t *testing.T) {
+	set, err := profile.Load(profile.Options{Name: "baseline"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for class, good := range map[string]bool{"nginx": true, "*": false, "nginx-*": false, "": false} {
+		parameters := &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"classes": [{"classes": [%q]}]}`, class)}
+		known := state.NewFiles()
+		_, err := set.With([]v1alpha1.GatePolicy{{ObjectMeta: metav1.ObjectMeta{Name: "ingress-class-allowed"},
+			Spec: v1alpha1.GatePolicySpec{Rule: "ingress-class-allowed", Parameters: parameters}}}).Gate(policies.Options{State: known, Namespaces: known})
+		if (err == nil) != good {
+			t.Errorf("class %q: %v", class, err)
+		}
+	}
+}

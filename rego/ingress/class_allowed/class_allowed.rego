@@ -31,7 +31,7 @@
 #     type: object
 #     properties:
 #       classes:
-#         description: which classes may be used, and in which namespaces, by name or by globs in which * stands for any characters
+#         description: which classes, by name, may be used, and in which namespaces, by name or by globs in which * stands for any characters
 #         type: array
 #         items:
 #           type: object
@@ -45,7 +45,7 @@
 #             classes:
 #               type: array
 #               minItems: 1
-#               items: {type: string, minLength: 1}
+#               items: {type: string, minLength: 1, pattern: '^[^*]*$'}
 #           additionalProperties: false
 #         default: []
 #       allowNoClass:
