@@ -35,6 +35,7 @@
 #     additionalProperties: false
 package sluice.ingress.path
 
+import data.sluice.lib.acme
 import data.sluice.lib.nginx
 import data.sluice.lib.redirect
 
@@ -142,7 +143,8 @@ looks_like_regex(text) if regex.match(`[*?\[\]\\^|{]|\.\+|\)\+|\$$`, text)
 
 told(name) if ingress.metadata.annotations[name]
 
-# changed are the paths of other Ingresses that are meant as texts, on hosts that this one serves too. / stays what it is.
+# changed are the paths of other Ingresses that are meant as texts, on hosts that this one serves too. / stays what it is,
+# and nobody asks for the challenge of an HTTP-01 solver by another name; cert-manager puts that beside any Ingress.
 changed contains {"host": host, "name": name, "path": path.path} if {
 	some other in sluice.state.list("networking.k8s.io/Ingress", input.request.namespace)
 	name := object.get(other.metadata, "name", "without a name")
@@ -155,6 +157,7 @@ changed contains {"host": host, "name": name, "path": path.path} if {
 	not regex_by_intent(path)
 	count(switches_of(other)) == 0
 	not canary(other)
+	not acme.is_solver(other)
 	shares_class(other)
 }
 

@@ -254,6 +254,17 @@ test_shared_in_peace if {
 	}
 }
 
+solver(text) := object.union(
+	other([at(text, "ImplementationSpecific")], {}),
+	{"metadata": {"labels": {"acme.cert-manager.io/http01-solver": "true"}}},
+)
+
+# cert-manager's Ingress must not hold up the one that it gets a certificate for.
+test_shared_with_solver if {
+	deny(serving("nginx", regex_path, use_regex), [solver("/.well-known/acme-challenge/Zm9v_-1")]) == set()
+	count(deny(serving("nginx", regex_path, use_regex), [solver("/uploads")])) == 1
+}
+
 test_shared_without_class if {
 	nobody := object.remove(plain.spec, ["ingressClassName"])
 	count(deny(serving("nginx", regex_path, use_regex), [object.union(object.remove(plain, ["spec"]), {"spec": nobody})])) == 1
