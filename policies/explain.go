@@ -75,7 +75,7 @@ func (p *policy) unasked(r Request, verb engine.Verb) string {
 	case !p.rule.States(verb):
 	case (verb == engine.Patch || verb == engine.Generate) && r.Operation == engine.Delete:
 		return string(verb) + " is not asked on DELETE"
-	case verb == engine.Patch && r.Operation == engine.Update && p.rule.Unchanged(r.Object, r.OldObject):
+	case verb == engine.Patch && r.Operation == engine.Update && p.unchanged(r):
 		return "patch is not asked: the update changes nothing that the rule judges"
 	}
 	return ""

@@ -184,5 +184,5 @@ func (p *policy) finding(r Request, effect Effect, from engine.Finding) Finding 
 // ratchets tells whether the policy can't refuse the request, because nothing that it judges changes. Some rules never
 // ratchet.
 func (p *policy) ratchets(r Request) bool {
-	return r.Operation == engine.Update && !p.rule.NeverRatchets && p.match.matchedBefore(r) && p.rule.Unchanged(r.Object, r.OldObject)
+	return r.Operation == engine.Update && !p.rule.NeverRatchets && p.match.matchedBefore(r) && p.unchanged(r)
 }

@@ -22,6 +22,7 @@ type policy struct {
 	rule       *engine.Rule
 	match      matcher
 	parameters map[string]any
+	complete   map[string]any     // parameters with their defaults
 	verbs      []engine.Verb      // of the rule's, those that may say something with the parameters; meaningless with err
 	state      []schema.GroupKind // what it asks about
 	action     v1alpha1.Action
@@ -62,8 +63,8 @@ func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, err
 		}
 	}
 	p.parameters = withDefaults(p.parameters, spec, o.Defaults)
-	complete, err := p.rule.CompleteParameters(p.parameters)
-	p.state = p.rule.StateUnder(complete)
+	p.complete, err = p.rule.CompleteParameters(p.parameters)
+	p.state = p.rule.StateUnder(p.complete)
 	return p, err
 }
 
@@ -146,3 +147,8 @@ func (p *policy) states(verb engine.Verb) bool {
 // isSilent tells whether the policy says nothing of any request, because its rule has to be told something first. It is
 // asked about nothing.
 func (p *policy) isSilent() bool { return p.err == nil && len(p.verbs) == 0 }
+
+// unchanged tells whether an update changes nothing that the policy judges.
+func (p *policy) unchanged(r Request) bool {
+	return p.rule.Unchanged(r.Object, r.OldObject, p.complete)
+}

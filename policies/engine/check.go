@@ -133,23 +133,3 @@ func (r *Rule) copies() map[string]*ast.Module {
 	}
 	return modules
 }
-
-// setJudged fixes the paths of the ratchet: those that METADATA names, or else spec and the
-// annotations that the rule names.
-func (r *Rule) setJudged(annotations []string) error {
-	if r.Judges == nil {
-		r.judged = append(r.judged, fieldKeys{"spec"})
-		for _, name := range annotations {
-			r.judged = append(r.judged, fieldKeys{"metadata", "annotations", name})
-		}
-		return nil
-	}
-	for _, path := range r.Judges {
-		keys, err := parseFieldKeys(path)
-		if err != nil {
-			return fault(r.module.Package.Location, "METADATA custom.judges: %v", err)
-		}
-		r.judged = append(r.judged, keys)
-	}
-	return nil
-}

@@ -142,7 +142,7 @@ func TestOutlineJudgesEverything(t *testing.T) {
 	} {
 		object, _ := engine.ParseJSON([]byte(c.object))
 		old, _ := engine.ParseJSON([]byte(c.old))
-		if got := engine.Outline("own.rego", c.source).Unchanged(object, old); got != c.unchanged {
+		if got := engine.Outline("own.rego", c.source).Unchanged(object, old, nil); got != c.unchanged {
 			t.Errorf("%s against %s: unchanged is %t", c.object, c.old, got)
 		}
 	}

@@ -33,6 +33,9 @@ func TestRulesThatDoNotLoad(t *testing.T) {
 		"unknown key":        {custom(kinds + "#   severty: low\n"), "custom.severty: unknown key, want one of"},
 		"open parameters":    {custom(kinds + "#   parameters: {type: object}\n"), "custom.parameters: want additionalProperties: false"},
 		"bad default":        {custom(kinds + "#   parameters: {type: object, additionalProperties: false, properties: {n: {type: integer, default: many}}}\n"), "defaults don't satisfy"},
+		"star in the middle": {custom(kinds + "#   judges: ['metadata.annotations[\"a*b\"]']\n"), "want * at the end of the last key"},
+		"star before a key":  {custom(kinds + "#   judges: ['metadata[\"a*\"].b']\n"), "want * at the end of the last key"},
+		"no such parameter":  {custom(kinds + "#   judges: ['metadata.annotations[\"{p}/*\"]']\n"), "there is no parameter p"},
 		"bad judges":         {custom(kinds + "#   judges: ['spec..rules[']\n"), "custom.judges:"},
 		"bad ratchet":        {custom(kinds + "#   ratchet: off\n#   leaving: 1\n"), "custom.leaving: want true or false"},
 		"patch and ratchet":  {custom(kinds+"#   ratchet: false\n") + "patch contains {\"op\": \"add\", \"path\": \"/a\", \"value\": input.request.object.metadata.labels.team} if true\n", "name what the rule reads under custom.judges"},
@@ -198,10 +201,22 @@ func TestRatchetPaths(t *testing.T) {
 	short := strings.Replace(byDefault, "example.com/redirect", "redirect", 1)
 	looked := module("r", "deny contains \"x\" if object.get(input.request.object, [\"metadata\", \"annotations\", \"redirect\"], \"on\") == \"off\"\n")
 	named := strings.Replace(byDefault, "#   kinds", "#   judges: ['metadata.labels', 'metadata.annotations[\"example.com/other\"]']\n#   kinds", 1)
+	prefixed := strings.Replace(byDefault, "#   kinds", `#   judges: ['metadata.annotations["example.com/*"]', 'metadata.annotations["{prefixes}/*"]', 'metadata.annotations["{one}-*"]']
+#   parameters: {type: object, properties: {prefixes: {type: array, items: {type: string}}, one: {type: string}}, additionalProperties: false}
+#   kinds`, 1)
 	cases := []struct {
 		source, object, old string
 		unchanged           bool
 	}{
+		{prefixed, `{"metadata":{"annotations":{"example.com/a":"1","other.com/b":"2","x-y":"3"}}}`, `{"metadata":{"annotations":{"example.com/a":"1","other.com/b":"2","x-y":"3","c":"4"},"labels":{"d":"5"}}}`, true},
+		{prefixed, `{"metadata":{"annotations":{"example.com/a":"1"}}}`, `{}`, false},
+		{prefixed, `{}`, `{"metadata":{"annotations":{"example.com/a":"1"}}}`, false},
+		{prefixed, `{"metadata":{"annotations":{"example.com/a":"1"}}}`, `{"metadata":{"annotations":{"example.com/a":"2"}}}`, false},
+		{prefixed, `{"metadata":{"annotations":{"other.com/b":"1"}}}`, `{}`, false},
+		{prefixed, `{"metadata":{"annotations":{"another.com/b":"1"}}}`, `{}`, true},
+		{prefixed, `{"metadata":{"annotations":{"x-y":"1"}}}`, `{}`, false},
+		{prefixed, `{"metadata":{"annotations":{"xy":"1"}}}`, `{"metadata":{"annotations":null}}`, true},
+		{prefixed, `{"metadata":{"annotations":7}}`, `{}`, false},
 		{byDefault, `{"spec":{"a":1},"metadata":{"labels":{"x":"y"}}}`, `{"spec":{"a":1}}`, true},
 		{byDefault, `{"spec":{"a":1}}`, `{"spec":{"a":2}}`, false},
 		{byDefault, `{"metadata":{"annotations":{"example.com/redirect":"off"}}}`, `{}`, false},
@@ -220,7 +235,7 @@ func TestRatchetPaths(t *testing.T) {
 		rule, _ := load(t, map[string]string{"r": c.source}).Rule("test-r")
 		object, _ := engine.ParseJSON([]byte(c.object))
 		old, _ := engine.ParseJSON([]byte(c.old))
-		if got := rule.Unchanged(object, old); got != c.unchanged {
+		if got := rule.Unchanged(object, old, map[string]any{"prefixes": []any{"another.org", "other.com"}, "one": "x"}); got != c.unchanged {
 			t.Errorf("case %d: unchanged is %t", i, got)
 		}
 	}

@@ -28,12 +28,12 @@ func Outline(name, source string) *Rule {
 	}
 	rule.Operations = slices.DeleteFunc(rule.Operations, func(op Operation) bool { return !slices.Contains(operations(), op) })
 	for _, path := range rule.Judges {
-		keys, err := parseFieldKeys(path)
+		judged, err := rule.parseJudged(path)
 		if err != nil {
 			rule.judged = nil
 			break
 		}
-		rule.judged = append(rule.judged, keys)
+		rule.judged = append(rule.judged, judged)
 	}
 	return rule
 }

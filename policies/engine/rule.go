@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -39,7 +37,7 @@ type Rule struct {
 	libs       map[string]*ast.Module // by file: those that it reaches, and its own
 	ownLibs    bool                   // some of libs are the rule's own, which no other rule may see
 	texts      map[string]string      // of module and libs, by file
-	judged     []fieldKeys            // nil: whatever a person writes
+	judged     []judgedPath           // nil: whatever a person writes
 	parameters parameters
 }
 
@@ -57,62 +55,6 @@ func (r *Rule) States(v Verb) bool { return slices.Contains(r.Verbs, v) }
 
 // Source is the text of the rule's module as the parser read it, formatted by `opa fmt`.
 func (r *Rule) Source() string { return r.module.String() }
-
-// Unchanged tells whether no path that the rule judges differs between the two objects.
-func (r *Rule) Unchanged(object, old Document) bool {
-	if r.judged == nil {
-		return sameToPeople(object, old)
-	}
-	for _, keys := range r.judged {
-		if !object.Get(keys...).Equal(old.Get(keys...)) {
-			return false
-		}
-	}
-	return true
-}
-
-// JudgedPaths are the paths that Unchanged compares.
-func (r *Rule) JudgedPaths() []string {
-	var out []string
-	for _, keys := range r.judged {
-		path := ""
-		for _, key := range keys {
-			switch {
-			case strings.ContainsAny(key, "./"):
-				path += "[" + key + "]"
-			case path == "":
-				path = key
-			default:
-				path += "." + key
-			}
-		}
-		out = append(out, path)
-	}
-	return out
-}
-
-// fieldKeys are the object keys that lead to a field.
-type fieldKeys []string
-
-var fieldPart = regexp.MustCompile(`^(?:\.?([A-Za-z0-9_-]+)|\["?([^"\]]+)"?\])`)
-
-// parseFieldKeys reads a path of object keys such as spec, metadata.labels or
-// metadata.annotations["example.com/x"].
-func parseFieldKeys(path string) (fieldKeys, error) {
-	var keys fieldKeys
-	for rest := path; rest != ""; {
-		match := fieldPart.FindStringSubmatch(rest)
-		if match == nil {
-			return nil, fmt.Errorf("%q: want a path of keys such as spec.rules or metadata.annotations[\"example.com/x\"]", path)
-		}
-		keys = append(keys, match[1]+match[2])
-		rest = rest[len(match[0]):]
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("want a path of keys such as spec, found nothing")
-	}
-	return keys, nil
-}
 
 // statedVerbs finds the verbs of a module. A verb that is no partial set, and a name that is nearly a
 // verb, are errors: the rule would be silent.

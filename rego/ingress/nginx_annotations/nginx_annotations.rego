@@ -24,7 +24,12 @@
 # custom:
 #   severity: critical
 #   kinds: [networking.k8s.io/Ingress]
-#   judges: [spec, metadata.annotations]
+#   judges:
+#     - spec
+#     - metadata.annotations["kubernetes.io/ingress.class"]
+#     - metadata.annotations["{prefixes}/*"]
+#     - metadata.annotations["nginx.com/*"]
+#     - metadata.annotations["nginx.org/*"]
 #   parameters:
 #     type: object
 #     properties:

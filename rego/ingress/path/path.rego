@@ -22,7 +22,15 @@
 #   severity: high
 #   kinds: [networking.k8s.io/Ingress]
 #   state: [networking.k8s.io/Ingress]
-#   judges: [spec, metadata.annotations]
+#   judges:
+#     - spec
+#     - metadata.annotations["alb.ingress.kubernetes.io/use-regex-path-match*"]
+#     - metadata.annotations["haproxy-ingress.github.io/path-type"]
+#     - metadata.annotations["ingress.kubernetes.io/path-type"]
+#     - metadata.annotations["kubernetes.io/ingress.class"]
+#     - metadata.annotations["nginx.org/path-regex"]
+#     - metadata.annotations["traefik.ingress.kubernetes.io/router.pathmatcher"]
+#     - metadata.annotations["{prefixes}/*"]
 #   parameters:
 #     type: object
 #     properties:
