@@ -45,7 +45,7 @@ func EveryPodPeers(np *networkingv1.NetworkPolicy) ([]EveryPod, error) {
 			}
 			if box.MatchesEverything() {
 				single = true
-				found = append(found, EveryPod{Direction: r.direction, Field: r.peerField(i), HasPorts: !IsAllPorts(ports)})
+				found = append(found, EveryPod{Direction: r.direction, Field: r.peerField(i), HasPorts: limitsPorts(r.ports, ports)})
 			}
 			boxes = append(boxes, box)
 		}
@@ -54,7 +54,7 @@ func EveryPodPeers(np *networkingv1.NetworkPolicy) ([]EveryPod, error) {
 		}
 		if verdict, _ := everything(Namespaces).CoveredBy(boxes); verdict != No {
 			found = append(found, EveryPod{
-				Direction: r.direction, Field: r.peersField(), HasPorts: !IsAllPorts(ports), Uncertain: verdict == Unknown,
+				Direction: r.direction, Field: r.peersField(), HasPorts: limitsPorts(r.ports, ports), Uncertain: verdict == Unknown,
 			})
 		}
 	}
@@ -124,7 +124,7 @@ func OpenIngress(np *networkingv1.NetworkPolicy) ([]OpenRule, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s.%w", r.field(), err)
 		}
-		if !IsAllPorts(ports) {
+		if limitsPorts(r.ports, ports) {
 			continue
 		}
 		if len(r.peers) == 0 {

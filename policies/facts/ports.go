@@ -91,6 +91,21 @@ func IsAllPorts(ranges []PortRange) bool {
 	return slices.Equal(mergePorts(ranges), allPorts)
 }
 
+// limitsPorts reports whether entries leave out some port of some protocol;
+// ranges are theirs. A named port is one port of each pod, whichever it is.
+func limitsPorts(ports []networkingv1.NetworkPolicyPort, ranges []PortRange) bool {
+	if len(ports) == 0 {
+		return false
+	}
+	var numbers []PortRange
+	for i := range ports {
+		if portName(&ports[i]) == "" {
+			numbers = append(numbers, ranges[i])
+		}
+	}
+	return !IsAllPorts(numbers)
+}
+
 // mergePorts returns the fewest ranges for the same ports, in the order of
 // protocols and ports.
 func mergePorts(ranges []PortRange) []PortRange {
