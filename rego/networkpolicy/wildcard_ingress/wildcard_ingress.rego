@@ -34,7 +34,7 @@ has_ingress if input.request.object.spec.ingress[0]
 
 whoever(open) := "the ingress rule lets in every address on every port" if endswith(open.field, ".from")
 
-whoever(open) := "the ingress rule lets in everyone on every port: it has neither from nor ports" if {
+whoever(open) := "the ingress rule lets in everyone on every port: neither from nor ports limit it" if {
 	not endswith(open.field, ".from")
 }
 

@@ -16,7 +16,7 @@ every_port := [{"protocol": protocol} | some protocol in ["TCP", "UDP", "SCTP"]]
 block(cidr) := {"ipBlock": {"cidr": cidr}}
 
 everyone := {
-	"msg": "the ingress rule lets in everyone on every port: it has neither from nor ports",
+	"msg": "the ingress rule lets in everyone on every port: neither from nor ports limit it",
 	"field": "spec.ingress[0]",
 	"fix": "add from with the clients, or ports with what this service serves",
 }
