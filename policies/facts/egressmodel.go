@@ -93,7 +93,7 @@ func (w *width) add(np *networkingv1.NetworkPolicy, pods Selector, all bool) err
 		}
 	}
 	if index == 0 || len(w.sources) > before {
-		w.policies = append(w.policies, egressPolicy{name: np.Name, pods: pods, all: all})
+		w.policies = append(w.policies, egressPolicy{name: nameOf(np), pods: pods, all: all})
 	}
 	return nil
 }

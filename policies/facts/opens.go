@@ -75,7 +75,7 @@ func OpenedBy(old, updated *Policy, others []*Policy, o OpenOptions) (Openings, 
 	}
 	before := make([]*Policy, 0, len(others)+1)
 	for _, p := range others {
-		if p != nil && p.Namespace == one.Namespace && p.Name != one.Name {
+		if p != nil && areNeighbours(p.NetworkPolicy, one.NetworkPolicy) {
 			before = append(before, p)
 		}
 	}

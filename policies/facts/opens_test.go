@@ -112,6 +112,11 @@ func TestOpenedByOne(t *testing.T) {
 	deny, web := inShop(t, isolated)[0], inShop(t, out("web", "{}"))[0]
 	elsewhere := NewPolicy(selecting(policy("all", nil), &metav1.LabelSelector{}))
 	elsewhere.Namespace = "lab"
+	nameless := func(p *Policy) *Policy {
+		np := p.DeepCopy()
+		np.Name, np.GenerateName = "", "a-"
+		return NewPolicy(np)
+	}
 	for _, c := range []struct {
 		name     string
 		old, new *Policy
@@ -122,6 +127,7 @@ func TestOpenedByOne(t *testing.T) {
 		{"its stored copy is not another", nil, web, []*Policy{web, nil}, 0},
 		{"another namespace does not isolate", nil, web, []*Policy{elsewhere}, 0},
 		{"another policy does", nil, web, []*Policy{elsewhere, deny}, 1},
+		{"none of them has a name yet", nil, nameless(web), []*Policy{nameless(deny)}, 1},
 		{"nothing changes", web, web, []*Policy{deny}, 0},
 		{"it goes, and another remains", web, nil, []*Policy{deny, web}, 0},
 		{"it goes, and nothing remains", deny, nil, []*Policy{deny}, 2},

@@ -35,3 +35,18 @@ func podsOf(np *networkingv1.NetworkPolicy) (Selector, error) {
 	}
 	return pods, nil
 }
+
+// areNeighbours reports whether a and b are two policies of one namespace, and
+// not versions of one. A policy that has only a generateName yet is no version
+// of any other.
+func areNeighbours(a, b *networkingv1.NetworkPolicy) bool {
+	return a.Namespace == b.Namespace && (a.Name != b.Name || a.Name == "")
+}
+
+// nameOf is the name of np, or its generateName and an ellipsis.
+func nameOf(np *networkingv1.NetworkPolicy) string {
+	if np.Name == "" && np.GenerateName != "" {
+		return np.GenerateName + "…"
+	}
+	return np.Name
+}

@@ -85,7 +85,7 @@ func WideEgressOf(np *networkingv1.NetworkPolicy, others []*Policy, limits Limit
 
 // joins reports whether o may add to what np opens.
 func joins(np *networkingv1.NetworkPolicy, o *Policy) bool {
-	return o.Namespace == np.Namespace && o.Name != np.Name && isolates(o.NetworkPolicy, networkingv1.PolicyTypeEgress)
+	return areNeighbours(np, o.NetworkPolicy) && isolates(o.NetworkPolicy, networkingv1.PolicyTypeEgress)
 }
 
 // egressBound is at least the number of public addresses that np reaches on

@@ -110,6 +110,8 @@ func TestWideEgressWithOthers(t *testing.T) {
 	own := named("api", "20.0.0.0/8", app("api"))
 	elsewhere := named("elsewhere", "52.0.0.0/8", everyone)
 	elsewhere.Namespace = "bank"
+	nameless := named("", "52.0.0.0/8", everyone)
+	nameless.GenerateName = "vendor-"
 	two := "33,554,432 public addresses"
 	overlapping := wide(peer0, "TCP", "443", IPv4, two, "tier")
 	overlapping.Overlap, overlapping.Witness = true, map[string]string{"app": "api", "tier": "x"}
@@ -127,6 +129,7 @@ func TestWideEgressWithOthers(t *testing.T) {
 		{"other pods", own, []*networkingv1.NetworkPolicy{named("web", "52.0.0.0/8", app("web"))}, nil},
 		{"other namespace", own, []*networkingv1.NetworkPolicy{elsewhere}, nil},
 		{"its stored copy", own, []*networkingv1.NetworkPolicy{named("api", "52.0.0.0/8", everyone)}, nil},
+		{"one that has no name yet", named("", "20.0.0.0/8", app("api")), []*networkingv1.NetworkPolicy{nameless}, []WideEgress{wide(peer0, "TCP", "443", IPv4, two, "vendor-…")}},
 		{"too much without it", own, []*networkingv1.NetworkPolicy{egressTo("open", nil)}, nil},
 		{"too much without it, and alone", named("api", "0.0.0.0/0", app("api")), []*networkingv1.NetworkPolicy{egressTo("open", nil)}, []WideEgress{wide(peer0, "TCP", "443", IPv4, all4)}},
 		{"too much without it on another port", own, []*networkingv1.NetworkPolicy{egressTo("dns", ports{port("", 53, 0)})}, nil},
