@@ -23,6 +23,8 @@ type BlockHit struct {
 	Port    int32  `json:"port"`
 	Host    string `json:"host"`   // the address as a network of its own, for an except
 	Single  bool   `json:"single"` // the block is that address and no other
+	// HasExcepts is whether the block has excepts, which leave the address in.
+	HasExcepts bool `json:"hasExcepts"`
 }
 
 // EgressBlocks are the egress ipBlocks of np that contain one of the addresses
@@ -66,6 +68,7 @@ func EgressBlocks(np *networkingv1.NetworkPolicy, endpoints Endpoints) ([]BlockH
 			hits = append(hits, BlockHit{
 				Field: r.peerField(i) + ".ipBlock.cidr", CIDR: b.CIDR, Address: a.String(), Port: endpoints.Ports[port],
 				Host: netip.PrefixFrom(a, a.BitLen()).String(), Single: len(ranges) == 1 && ranges[0].From() == ranges[0].To(),
+				HasExcepts: len(b.Except) > 0,
 			})
 		}
 	}

@@ -87,7 +87,18 @@ field_path(path) := sprintf("spec.%s[%d].%s[%d].ipBlock.except[%d]", path) if co
 
 remedy(path, cidr) := sprintf("cidr: %s", [canonical(cidr)]) if count(path) == 4
 
-remedy(path, cidr) := sprintf("except: [%s]", [canonical(cidr)]) if count(path) == 5
+remedy(path, cidr) := sprintf("except: [%s]", [canonical(cidr)]) if {
+	count(path) == 5
+	count(excepts(path)) == 1
+}
+
+# The other excepts have to stay: what is pasted takes the place of this one.
+remedy(path, cidr) := sprintf("- %s", [canonical(cidr)]) if {
+	count(path) == 5
+	count(excepts(path)) > 1
+}
+
+excepts([direction, i, side, j, _]) := input.request.object.spec[direction][i][side][j].ipBlock.except
 
 canonical(cidr) := sluice.cidr.canonical(cidr).canonical if readable(cidr)
 

@@ -70,7 +70,7 @@ test_ingress_and_excepts if {
 		{
 			"msg": `"10.2.3.0/16" is ambiguous (bits set beyond the prefix length): other software may see another network`,
 			"field": "spec.ingress[1].from[1].ipBlock.except[1]",
-			"fix": "except: [10.2.0.0/16]",
+			"fix": "- 10.2.0.0/16",
 		},
 	} with input.request.object as {"spec": {
 		"ingress": [{"from": null}, {"from": [

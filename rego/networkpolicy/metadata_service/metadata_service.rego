@@ -43,6 +43,14 @@ deny contains {"msg": msg, "field": hit.field, "fix": fix} if {
 	fix := remedy(hit)
 }
 
-remedy(hit) := sprintf("except: [%s]", [hit.host]) if not hit.single
+remedy(hit) := sprintf("except: [%s]", [hit.host]) if {
+	not hit.single
+	not hit.hasExcepts
+}
+
+remedy(hit) := sprintf("add %s to except", [hit.host]) if {
+	not hit.single
+	hit.hasExcepts
+}
 
 remedy(hit) := "remove this peer: the block has no other address" if hit.single

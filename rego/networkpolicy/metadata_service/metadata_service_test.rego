@@ -50,6 +50,11 @@ test_excepted if {
 	)}
 }
 
+test_beside_other_excepts if {
+	careless := {"ipBlock": {"cidr": "169.254.0.0/16", "except": ["169.254.170.0/24"]}}
+	deny([{"to": [careless]}]) == {object.union(link_local, {"fix": "add 169.254.169.254/32 to except"})}
+}
+
 test_the_address_itself if {
 	deny([{"to": [block("169.254.169.254/32")], "ports": port(80)}]) == {object.union(
 		reaches("169.254.169.254/32", "169.254.169.254", ""),
