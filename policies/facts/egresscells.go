@@ -64,3 +64,42 @@ func (w *width) divide(pods Selector, rest, chosen []int, steps *int) {
 	}
 	w.divide(pods.And(next), rest[1:], append(slices.Clip(chosen), rest[0]), steps)
 }
+
+// likelyCells are two guesses where cells are missing. Of the partial sources'
+// policies, the widest first, those are taken in that select some pod together:
+// until they may exceed the limit with the sure sources, and to the end.
+func (w *width) likelyCells(sure, partial []int, family string) []cell {
+	var bound Reach
+	for _, i := range sure {
+		bound = bound.plus(w.sources[i].reach)
+	}
+	widest := slices.Clone(partial)
+	slices.SortStableFunc(widest, func(a, b int) int {
+		return w.sources[b].reach.family(family).Cmp(w.sources[a].reach.family(family))
+	})
+	var guesses []cell
+	pods := w.policies[0].pods
+	for _, i := range widest {
+		theirs := w.policies[w.sources[i].policy].pods
+		if !pods.Overlap(theirs) {
+			continue
+		}
+		pods = pods.And(theirs)
+		bound = bound.plus(w.sources[i].reach)
+		if len(guesses) == 0 && w.over(bound, family) {
+			guesses = append(guesses, w.cellOf(pods.Witness()))
+		}
+	}
+	return append(guesses, w.cellOf(pods.Witness()))
+}
+
+// cellOf is the cell of a pod that np selects.
+func (w *width) cellOf(labels map[string]string) cell {
+	c := cell{witness: labels}
+	for i, p := range w.policies {
+		if i > 0 && !p.all && p.pods.Matches(labels) {
+			c.policies = append(c.policies, i)
+		}
+	}
+	return c
+}

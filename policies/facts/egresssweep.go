@@ -161,29 +161,43 @@ func (w *width) partialExcess(own, all, partial []int, family string) (hit, []ne
 		return hit{}, nil, nil
 	}
 	for _, c := range w.cells {
-		theirs := slices.Clone(all)
-		for _, i := range partial {
-			if c.has(w.sources[i].policy) {
-				theirs = append(theirs, i)
-			}
-		}
-		if len(theirs) == len(all) {
-			continue
-		}
-		if w.work < 0 {
-			return hit{}, nil, ErrTooLarge
-		}
-		reach := publicReach(w.union(slices.Concat(own, theirs)))
-		base := w.union(theirs)
-		if w.over(reach, family) && !w.over(publicReach(base), family) {
-			return hit{family: family, reach: reach.family(family), with: w.names(theirs, family), overlap: true, witness: c.witness}, base, nil
+		if h, base, err := w.cellExcess(c, own, all, partial, family); err != nil || h.family != "" {
+			return h, base, err
 		}
 	}
 	if !w.gaveUp {
 		return hit{}, nil, nil
 	}
+	for _, c := range w.likelyCells(slices.Concat(own, all), partial, family) {
+		if h, base, err := w.cellExcess(c, own, all, partial, family); err != nil || h.family != "" {
+			return h, base, err
+		}
+	}
 	theirs := slices.Concat(all, partial)
 	return hit{family: family, reach: most.family(family), with: w.names(theirs, family), overlap: true, uncertain: true}, nil, nil
+}
+
+// cellExcess is the hit for the pods of a cell, and what they reach without np;
+// no family if there is none.
+func (w *width) cellExcess(c cell, own, all, partial []int, family string) (hit, []netipx.IPRange, error) {
+	theirs := slices.Clone(all)
+	for _, i := range partial {
+		if c.has(w.sources[i].policy) {
+			theirs = append(theirs, i)
+		}
+	}
+	if len(theirs) == len(all) {
+		return hit{}, nil, nil
+	}
+	if w.work < 0 {
+		return hit{}, nil, ErrTooLarge
+	}
+	reach := publicReach(w.union(slices.Concat(own, theirs)))
+	base := w.union(theirs)
+	if !w.over(reach, family) || w.over(publicReach(base), family) {
+		return hit{}, nil, nil
+	}
+	return hit{family: family, reach: reach.family(family), with: w.names(theirs, family), overlap: true, witness: c.witness}, base, nil
 }
 
 func (w *width) over(r Reach, family string) bool {

@@ -171,8 +171,25 @@ func TestWideEgressGivesUp(t *testing.T) {
 	}
 	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/24")}
 	got, err = WideEgressOf(np, prepared(others), Limits{IPv4Prefix: 20})
-	if err != nil || len(got) != 1 || !got[0].Overlap || !got[0].Uncertain || len(got[0].Witness) > 0 || len(got[0].With) != 40 {
-		t.Errorf("sixteen more are needed: %+v, %v", got, err)
+	if err != nil || len(got) != 1 || !got[0].Overlap || got[0].Uncertain || len(got[0].Witness) != 16 || len(got[0].With) != 16 {
+		t.Errorf("sixteen more are needed, and easy to find: %+v, %v", got, err)
+	}
+	first := selecting(egressTo("a", nil, ipBlock("53.0.0.0/8")), app("web"))
+	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/9")}
+	got, err = WideEgressOf(np, prepared(slices.Concat([]*networkingv1.NetworkPolicy{first}, others)), Limits{})
+	if err != nil || len(got) != 1 || got[0].Uncertain || !reflect.DeepEqual(got[0].With, []string{"a"}) {
+		t.Errorf("one is enough, before all others: %+v, %v", got, err)
+	}
+	var none metav1.LabelSelector
+	for _, o := range others {
+		key := o.Spec.PodSelector.MatchExpressions[0].Key
+		none.MatchExpressions = append(none.MatchExpressions, metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpDoesNotExist})
+	}
+	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/24")}
+	others = append(others, selecting(egressTo("none", nil, ipBlock("53.0.0.0/23")), &none))
+	got, err = WideEgressOf(np, prepared(others), Limits{IPv4Prefix: 20})
+	if err != nil || len(got) != 1 || !got[0].Overlap || !got[0].Uncertain || len(got[0].Witness) > 0 || len(got[0].With) != 41 {
+		t.Errorf("sixteen more are needed, and the widest excludes them: %+v, %v", got, err)
 	}
 }
 
