@@ -313,3 +313,36 @@ func BenchmarkIsolation(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkUnion reviews new policies and updates in a namespace with 1,000 policies, whose union they need.
+func BenchmarkUnion(b *testing.B) {
+	known := state.NewFiles()
+	known.Put(document(b, plainHome))
+	known.Put(document(b, netpol("z-all", "", allPods)))
+	const egress = `"podSelector":{"matchLabels":{"app":"app-%d"}},"policyTypes":["Ingress","Egress"],"ingress":[{"from":[{"podSelector":{}}]}],"egress":[{"ports":[{"protocol":"TCP","port":%d}],"to":[{"ipBlock":{"cidr":"%s"}}]}]`
+	for i := range 999 {
+		known.Put(document(b, netpol(fmt.Sprintf("p-%d", i), "", fmt.Sprintf(egress, i, 443, fmt.Sprintf("20.%d.%d.0/24", i/100, i%100)))))
+	}
+	set, err := profile.Load(profile.Options{Name: "restricted"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g, err := set.Gate(policies.Options{State: known, Namespaces: known})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for what, object := range map[string]string{
+		"one app":  netpol("new", "", fmt.Sprintf(egress, 7, 8443, "198.51.200.0/24")),
+		"all pods": netpol("new", "", `"podSelector":{},"policyTypes":["Egress"],"egress":[{"ports":[{"protocol":"TCP","port":443}],"to":[{"ipBlock":{"cidr":"21.0.0.0/16"}}]}]`),
+	} {
+		b.Run(what, func(b *testing.B) {
+			request := create(b, object)
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := g.Review(context.Background(), request); !d.Allowed() {
+					b.Fatal(findingsOf(d))
+				}
+			}
+		})
+	}
+}
