@@ -107,7 +107,7 @@ func (r *screenReader) document(name ast.Ref) *document {
 		switch {
 		case !rule.Head.Ref().IsGround() || d.set != (rule.Head.RuleKind() == ast.MultiValue) && len(d.definitions) > 0:
 			d.opaque = true
-		case rule.Default && len(rule.Head.Args) == 0:
+		case rule.Default && len(rule.Head.Args) == 0 && isConstant(rule.Head.Value):
 			d.fallback = rule.Head.Value
 		case rule.Default:
 			d.opaque = true
@@ -225,7 +225,7 @@ func (r *bodyReader) operand(term *ast.Term) operand {
 	case ast.Ref:
 		return r.ref(value)
 	case *ast.Array:
-		if value.IsGround() {
+		if isConstant(term) {
 			return operand{kind: operandConstant, constant: term}
 		}
 		elements := make([]operand, 0, value.Len())
@@ -234,12 +234,16 @@ func (r *bodyReader) operand(term *ast.Term) operand {
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 		return operand{kind: operandConstant, constant: term}
 	case ast.Object, ast.Set:
-		if term.IsGround() {
+		if isConstant(term) {
 			return operand{kind: operandConstant, constant: term}
 		}
 	}
 	return operand{}
 }
+
+// isConstant tells whether a term is its own value. The value of a default rule may be a comprehension or a template
+// string, which the evaluator evaluates.
+func isConstant(term *ast.Term) bool { return term.IsGround() && ast.IsConstant(term.Value) }
 
 // base is a variable, which may stand at the beginning of a path.
 func (r *bodyReader) base(name ast.Var) operand {

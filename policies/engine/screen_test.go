@@ -96,6 +96,11 @@ func TestScreenUnderstandsConditions(t *testing.T) {
 		"deny contains \"x\" if {\n\to.a == 2\n\tevery e in o.list { e.x }\n}":                             true,
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 1":                                 false,
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 3":                                 true,
+
+		// a default value that is computed
+		"deny contains \"x\" if some n in names\ndefault names := {n | some n in [1]}\nnames := {2} if o.a == 2": false,
+		"deny contains \"x\" if name == [\"a1\"]\ndefault name := [$\"a{1}\"]\nname := [] if o.a == 2":           false,
+		"deny contains \"x\" if name.a[0] == 1\ndefault name := {\"a\": [1 | true]}\nname := {} if o.a == 2":     false,
 	} {
 		t.Run(body, func(t *testing.T) {
 			program := compile(t, load(t, map[string]string{"a": thing(body + "\n\no := input.request.object.spec\n")}), "a")
