@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -76,29 +75,38 @@ func checkConcat(args []*ast.Term) error {
 // that a verb may ask for.
 func checkSprintf(args []*ast.Term) error {
 	format, _ := args[0].Value.(ast.String)
-	if err := checkWidths(string(format)); err != nil {
+	padding, err := checkWidths(string(format))
+	if err != nil {
 		return err
 	}
 	if err := checkWritten(args...); err != nil {
 		return err
 	}
 	times := max(1, strings.Count(string(format), "%")/2) // most formats name each argument once
-	return checkSize(len(format) + times*termSize(args[1].Value, maxText))
+	return checkSize(len(format) + padding + times*termSize(args[1].Value, maxText))
 }
 
-// checkWidths refuses verbs whose width or precision is large, or comes from an argument.
-func checkWidths(format string) error {
+// checkWidths refuses verbs whose width or precision is large, or comes from an argument. Padding is no less than what all
+// of them write beside their arguments.
+func checkWidths(format string) (padding int, err error) {
 	for rest := format; ; {
 		_, after, found := strings.Cut(rest, "%")
 		if !found {
-			return nil
+			return padding, nil
+		}
+		if text, escaped := strings.CutPrefix(after, "%"); escaped {
+			rest = text
+			continue
 		}
 		flags := after[:len(after)-len(strings.TrimLeft(after, "+-# 0123456789.[]"))]
 		if strings.HasPrefix(after[len(flags):], "*") {
-			return errors.New("a width taken from an argument (%*d) is not supported")
+			return 0, errors.New("a width taken from an argument (%*d) is not supported")
 		}
-		if slices.ContainsFunc(strings.FieldsFunc(flags, isNoDigit), func(number string) bool { return len(number) > 3 }) {
-			return fmt.Errorf("a number of more than 3 digits in the format %.40q is a width", format)
+		for _, number := range strings.FieldsFunc(flags, isNoDigit) {
+			width, _ := strconv.Atoi(number)
+			if padding += width; len(number) > 3 {
+				return 0, fmt.Errorf("a number of more than 3 digits in the format %.40q is a width", format)
+			}
 		}
 		rest = after
 	}

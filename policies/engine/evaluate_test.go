@@ -111,6 +111,8 @@ func TestRunawayRules(t *testing.T) {
 		"joins":                   arrays + `deny contains "x" if count([x | some _ in numbers.range(1, 50000); x := array.concat(x14, x14)]) < 0`,
 		"matches":                 doubling + `deny contains "x" if { some _ in numbers.range(1, 50000); regex.match("(a?,?){1000}b", x13) }`,
 		"matches long":            doubling + `deny contains "x" if { some _ in numbers.range(1, 50000); regex.match("(a?,?){90}b", x10) }`,
+		"pads often": `f := concat("", [x | some _ in numbers.range(1, 20000); x := "%[1]999d"])
+			deny contains "x" if count(sprintf(f, [1])) > 1`,
 		"compares": `cidrs := [c | some i in numbers.range(0, 255); some j in numbers.range(0, 38); c := sprintf("10.%d.%d.0/24", [i, j])]
 			deny contains "x" if count(net.cidr_contains_matches(cidrs, cidrs)) > 1`,
 		"conflicts": `name := "a" if input.request.operation == "CREATE"
@@ -151,11 +153,11 @@ func TestRunawayRules(t *testing.T) {
 	}
 }
 
-// Numbers in the text of a format are no widths.
+// Numbers and stars in the text of a format are no widths, and neither are those behind a percent sign.
 func TestFormatsMayHaveNumbers(t *testing.T) {
-	program := compile(t, load(t, map[string]string{"a": module("a", `deny contains sprintf("%-4s is CVE-2021-25742, 100%% sure, port %5d", ["it", 65535])`)}), "a")
+	program := compile(t, load(t, map[string]string{"a": module("a", `deny contains sprintf("%-4s is CVE-2021-25742, 100%% 10000 times, %%*, port %5d", ["it", 65535])`)}), "a")
 	out := program.Evaluate(context.Background(), input(t, badHost), []int{0}, engine.Deny)[0]
-	if out.Err != nil || len(out.Deny) != 1 || out.Deny[0].Message != "it   is CVE-2021-25742, 100% sure, port 65535" {
+	if out.Err != nil || len(out.Deny) != 1 || out.Deny[0].Message != "it   is CVE-2021-25742, 100% 10000 times, %*, port 65535" {
 		t.Errorf("got %+v", out)
 	}
 }
