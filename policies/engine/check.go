@@ -110,6 +110,9 @@ func (r *Rule) typeCheck(known *schema.Schemas) (references, error) {
 	if compiler.Failed() {
 		faults = append(faults, compileFaults(schema.Genuine(compiler.Errors))...)
 	}
+	if len(faults) == 0 {
+		faults = circular(compiler.Modules)
+	}
 	return found, errors.Join(faults...)
 }
 
