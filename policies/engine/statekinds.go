@@ -33,6 +33,10 @@ func (r *customReader) state() ([]schema.GroupKind, map[schema.GroupKind]map[str
 			r.bad("state", "%v", err)
 			continue
 		}
+		if _, conditional := conditions[kind]; slices.Contains(out, kind) && (conditional || condition != nil) {
+			r.bad("state", "%s is named twice, and only one if counts", text)
+			continue
+		}
 		if out = append(out, kind); condition != nil {
 			conditions[kind] = condition
 		}

@@ -71,10 +71,14 @@ func TestBadConditionsOfState(t *testing.T) {
 		`[{if: {mode: a}}]`:                "custom.state: want group/Kind, or {kind",
 		`[{kind: apps/DaemonSet}]`:         "custom.state: want group/Kind, or {kind",
 		`[{kind: apps/DaemonSet, if: {}}]`: "custom.state: want group/Kind, or {kind",
-		`[{kind: apps/DaemonSet, if: {mode: a}, unless: x}]`:    "custom.state: want group/Kind, or {kind",
-		`[{kind: apps/DaemonSet, if: {n: 1}}]`:                  "custom.state: want group/Kind, or {kind",
-		`[{kind: apps/DaemonSet, if: {mood: auto}}]`:            "custom.state: apps/DaemonSet: there is no parameter mood",
-		`[{kind: daemonsets, if: {mode: auto}}]`:                `custom.state: "daemonsets": want group/Kind`,
+		`[{kind: apps/DaemonSet, if: {mode: a}, unless: x}]`:                                     "custom.state: want group/Kind, or {kind",
+		`[{kind: apps/DaemonSet, if: {n: 1}}]`:                                                   "custom.state: want group/Kind, or {kind",
+		`[{kind: apps/DaemonSet, if: {mood: auto}}]`:                                             "custom.state: apps/DaemonSet: there is no parameter mood",
+		`[{kind: daemonsets, if: {mode: auto}}]`:                                                 `custom.state: "daemonsets": want group/Kind`,
+		`[{kind: apps/DaemonSet, if: {mode: auto}}, {kind: apps/DaemonSet, if: {mode: always}}]`: "apps/DaemonSet is named twice",
+		`[apps/DaemonSet, {kind: apps/DaemonSet, if: {mode: auto}}]`:                             "apps/DaemonSet is named twice",
+		`[{kind: apps/DaemonSet, if: {mode: auto}}, apps/DaemonSet]`:                             "apps/DaemonSet is named twice",
+
 		`[{kind: apps/StatefulSet, if: {mode: auto}}, Service]`: "name apps/DaemonSet under custom.state",
 	} {
 		if _, err := engine.Load(asking(state)); err == nil || !strings.Contains(err.Error(), want) {
