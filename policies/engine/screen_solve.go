@@ -95,6 +95,9 @@ func (f solving) steps(at int) result {
 	case stepEqual:
 		return f.equal(&st.first, &st.second, at)
 	case stepFunction, stepBuiltin:
+		if st.kind == stepFunction && st.out != nil && !f.isFree(st.out) {
+			return unsure // to the evaluator, f(x, 1) is no reason to stop before the else that makes f(x) be 1
+		}
 		value, known := f.call(st)
 		if known != found {
 			return known
@@ -103,6 +106,9 @@ func (f solving) steps(at int) result {
 	}
 	return unsure
 }
+
+// isFree tells whether an operand is a variable that is not bound.
+func (f solving) isFree(o *operand) bool { return o.isVariable() && f.slots[f.base+o.slot] == nil }
 
 // test is what a value has to pass: to match an operand, to equal a term, or not to be false.
 type test struct {

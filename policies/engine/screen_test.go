@@ -97,6 +97,12 @@ func TestScreenUnderstandsConditions(t *testing.T) {
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 1":                                 false,
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 3":                                 true,
 
+		// a result that is given, which decides about the else
+		"deny contains \"x\" if f(1, 2)\nf(_) := 1 if o.a == 1 else := 2":                             false,
+		"deny contains \"x\" if {\n\tx := 2\n\tf(1, x)\n}\nf(_) := 1 if o.a == 1 else := 2":           false,
+		"deny contains \"x\" if {\n\tf(1, [x, 2])\n\tx == 1\n}\nf(_) := 1 if o.a == 1 else := [1, 2]": false,
+		"deny contains \"x\" if {\n\tf(1, x)\n\tx == 2\n}\nf(_) := 1 if o.a == 1 else := 2":           true,
+
 		// a default value that is computed
 		"deny contains \"x\" if some n in names\ndefault names := {n | some n in [1]}\nnames := {2} if o.a == 2": false,
 		"deny contains \"x\" if name == [\"a1\"]\ndefault name := [$\"a{1}\"]\nname := [] if o.a == 2":           false,
