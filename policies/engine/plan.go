@@ -24,9 +24,9 @@ type planPart struct {
 	verb   Verb
 }
 
-// maxPlans bounds the plans that a unit keeps for several policies at once. Which policies match depends on the
-// namespace and labels, so that few sets are in use; beyond the bound some plan makes room. Plans of one policy are kept
-// beside them: there are as many as policies.
+// maxPlans bounds the plans that a unit keeps for several policies at once. Which policies are asked depends on the
+// namespace, on labels and on what screens leave over, so that few sets are in use; beyond the bound some plan makes room.
+// Plans of one policy are kept beside them: there are as many as policies.
 const maxPlans = 256
 
 // plan returns the kept plan for the policies, or prepares and keeps one.
