@@ -88,24 +88,30 @@ func (s Selector) without(b Selector) []Selector {
 // one of bs. With No, the labels are an example that none of bs selects. A
 // search that would take too long ends with Unknown. All must be of one domain.
 func (s Selector) CoveredBy(bs []Selector) (Verdict, map[string]string) {
+	steps := coverSteps
+	verdict, left := s.coveredWithin(bs, &steps)
+	if verdict != No {
+		return verdict, nil
+	}
+	return No, left.Witness()
+}
+
+// coveredWithin is CoveredBy with a bound of its own. With No, the selector is
+// a part of s that none of bs selects.
+func (s Selector) coveredWithin(bs []Selector, steps *int) (Verdict, Selector) {
 	if s.MatchesNothing() {
-		return Yes, nil
+		return Yes, Selector{}
 	}
 	near := make([]Selector, 0, len(bs))
 	for _, b := range bs {
 		if s.Subset(b) {
-			return Yes, nil
+			return Yes, Selector{}
 		}
 		if s.Overlap(b) {
 			near = append(near, b)
 		}
 	}
-	steps := coverSteps
-	verdict, left := s.subtractAll(s.merged(near), &steps)
-	if verdict != No {
-		return verdict, nil
-	}
-	return No, left.Witness()
+	return s.subtractAll(s.merged(near), steps)
 }
 
 // subtractAll searches what s selects for something that none of bs selects.

@@ -60,9 +60,14 @@ func (w *width) sweep() error {
 }
 
 func (w *width) edges(protocol corev1.Protocol) []edge {
+	return edgesOf(protocol, len(w.sources), func(i int) []PortRange { return w.sources[i].ports })
+}
+
+// edgesOf are the edges of n sources with these ports, going up.
+func edgesOf(protocol corev1.Protocol, n int, ports func(source int) []PortRange) []edge {
 	var edges []edge
-	for i := range w.sources {
-		for _, p := range w.sources[i].ports {
+	for i := range n {
+		for _, p := range ports(i) {
 			if p.Protocol == protocol {
 				edges = append(edges, edge{p.From, i, 1}, edge{p.To + 1, i, -1})
 			}

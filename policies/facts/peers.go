@@ -7,15 +7,18 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// EveryPod is a peer, or the peers of one rule together, that select every pod
-// of every namespace.
+// EveryPod is a peer, or the peers of one rule or of several together, that
+// select every pod of every namespace.
 type EveryPod struct {
 	Direction string `json:"direction"` // "Ingress" or "Egress"
-	// Field is the peer, spec.egress[0].to[1], or the list, spec.egress[0].to,
-	// if only several peers together select every pod.
+	// Field is the peer, spec.egress[0].to[1]; the list, spec.egress[0].to, if
+	// only several peers together select every pod; or the rules, spec.egress,
+	// if only several rules do.
 	Field string `json:"field"`
 	// HasPorts is whether the rule is limited to some ports. Entries that
-	// together are every port of every protocol don't limit.
+	// together are every port of every protocol don't limit. Of several rules
+	// it is whether one of them is limited, and false for ingress, where they
+	// count only if they select every pod for every port.
 	HasPorts bool `json:"hasPorts"`
 	// Uncertain is set if the search whether several peers together select
 	// every pod was given up. To be safe, take it for yes.
@@ -24,41 +27,71 @@ type EveryPod struct {
 
 // EveryPodPeers are the peers of np that select every pod of every namespace,
 // by the labels that could exist. A podSelector alone selects in np's own
-// namespace only. Rules that policyTypes switches off don't count. The error
-// names the field of a selector, port or peer that has no meaning.
+// namespace only. Rules that policyTypes switches off don't count. Several
+// rules are judged together if none does it alone: those of ingress for every
+// port, where a rule without from selects every pod, and those of egress for
+// any one port. The error names the field of a selector, port or peer that has
+// no meaning.
 func EveryPodPeers(np *networkingv1.NetworkPolicy) ([]EveryPod, error) {
 	var found []EveryPod
+	var ingress, egress []podRule
+	open := false // whether some ingress rule alone selects every pod on every port
 	for _, r := range rulesOf(np) {
-		ports, err := PortRanges(r.ports)
+		alone, pods, err := r.everyPod(np.Namespace)
 		if err != nil {
-			return nil, fmt.Errorf("%s.%w", r.field(), err)
+			return nil, err
 		}
-		var boxes []Selector
-		single := false
-		for i := range r.peers {
-			box, ok, err := peerPods(&r.peers[i], np.Namespace)
-			if err != nil {
-				return nil, fmt.Errorf("%s%w", r.peerField(i), err)
-			}
-			if !ok {
-				continue
-			}
-			if box.MatchesEverything() {
-				single = true
-				found = append(found, EveryPod{Direction: r.direction, Field: r.peerField(i), HasPorts: limitsPorts(r.ports, ports)})
-			}
-			boxes = append(boxes, box)
-		}
-		if single || len(boxes) < 2 {
-			continue
-		}
-		if verdict, _ := everything(Namespaces).CoveredBy(boxes); verdict != No {
-			found = append(found, EveryPod{
-				Direction: r.direction, Field: r.peersField(), HasPorts: limitsPorts(r.ports, ports), Uncertain: verdict == Unknown,
-			})
+		found = append(found, alone...)
+		switch {
+		case r.direction == Ingress:
+			open = open || len(alone) > 0 && !alone[0].HasPorts
+			ingress = append(ingress, pods)
+		case len(alone) == 0:
+			egress = append(egress, pods)
 		}
 	}
+	if !open {
+		if verdict := everyPodComesIn(ingress); verdict != No {
+			found = append(found, EveryPod{Direction: Ingress, Field: "spec.ingress", Uncertain: verdict == Unknown})
+		}
+	}
+	if verdict, limited := everyPodIsReached(egress); verdict != No {
+		found = append(found, EveryPod{Direction: Egress, Field: "spec.egress", HasPorts: limited, Uncertain: verdict == Unknown})
+	}
 	return found, nil
+}
+
+// everyPod are the peers of r that alone, or else together, select every pod,
+// and what r is beside other rules.
+func (r rule) everyPod(namespace string) ([]EveryPod, podRule, error) {
+	ports, err := PortRanges(r.ports)
+	if err != nil {
+		return nil, podRule{}, fmt.Errorf("%s.%w", r.field(), err)
+	}
+	var found []EveryPod
+	pods := podRule{rule: r, ports: ports}
+	for i := range r.peers {
+		box, ok, err := peerPods(&r.peers[i], namespace)
+		if err != nil {
+			return nil, podRule{}, fmt.Errorf("%s%w", r.peerField(i), err)
+		}
+		if !ok {
+			continue
+		}
+		if box.MatchesEverything() {
+			found = append(found, EveryPod{Direction: r.direction, Field: r.peerField(i), HasPorts: limitsPorts(r.ports, ports)})
+		}
+		pods.boxes = append(pods.boxes, box)
+	}
+	if len(found) > 0 || len(pods.boxes) < 2 {
+		return found, pods, nil
+	}
+	if verdict, _ := everything(Namespaces).CoveredBy(pods.boxes); verdict != No {
+		found = append(found, EveryPod{
+			Direction: r.direction, Field: r.peersField(), HasPorts: limitsPorts(r.ports, ports), Uncertain: verdict == Unknown,
+		})
+	}
+	return found, pods, nil
 }
 
 var errEmptyPeer = errors.New(": expected an ipBlock, a namespaceSelector or a podSelector")
@@ -104,22 +137,30 @@ func peerPods(p *networkingv1.NetworkPolicyPeer, namespace string) (Selector, bo
 	return Selector{domain: Namespaces, constraints: joined}, true, nil
 }
 
-// OpenRule is an ingress rule that lets in everyone on every port.
+// OpenRule is an ingress rule, or several together, that lets in everyone on
+// every port.
 type OpenRule struct {
-	// Field is the rule, spec.ingress[0], or its list of peers,
-	// spec.ingress[0].from, if that names every address.
+	// Field is the rule, spec.ingress[0]; its list of peers,
+	// spec.ingress[0].from, if that names every address; or spec.ingress, if
+	// only several rules together let in every address.
 	Field string `json:"field"`
+	// Uncertain is set if there are too many combinations of blocks and ports
+	// of several rules to tell. To be safe, take it for yes.
+	Uncertain bool `json:"uncertain"`
 }
 
 // OpenIngress are the ingress rules of np that are limited neither to peers nor
 // to ports. IP blocks that together are every address of a family don't limit,
-// and neither do ports that are all ports of all protocols.
+// and neither do ports that are all ports of all protocols. If no rule is open
+// alone, all are judged together.
 func OpenIngress(np *networkingv1.NetworkPolicy) ([]OpenRule, error) {
 	var open []OpenRule
+	var rules []rule
 	for _, r := range rulesOf(np) {
 		if r.direction != Ingress {
 			continue
 		}
+		rules = append(rules, r)
 		ports, err := PortRanges(r.ports)
 		if err != nil {
 			return nil, fmt.Errorf("%s.%w", r.field(), err)
@@ -139,7 +180,14 @@ func OpenIngress(np *networkingv1.NetworkPolicy) ([]OpenRule, error) {
 			open = append(open, OpenRule{Field: r.peersField()})
 		}
 	}
-	return open, nil
+	if len(open) > 0 {
+		return open, nil
+	}
+	verdict, err := everyAddressComesIn(rules)
+	if err != nil || verdict == No {
+		return nil, err
+	}
+	return []OpenRule{{Field: "spec.ingress", Uncertain: verdict == Unknown}}, nil
 }
 
 // coversFamily reports whether the IP blocks of r are every address of IPv4 or

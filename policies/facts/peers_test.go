@@ -140,17 +140,17 @@ func TestOpenIngress(t *testing.T) {
 		np   *networkingv1.NetworkPolicy
 		want []OpenRule
 	}{
-		{"neither", ingressFrom(nil), []OpenRule{{"spec.ingress[0]"}}},
+		{"neither", ingressFrom(nil), []OpenRule{{Field: "spec.ingress[0]"}}},
 		{"ports", ingressFrom(https), nil},
-		{"everything by address", ingressFrom(nil, ipBlock("0.0.0.0/0")), []OpenRule{{"spec.ingress[0].from"}}},
-		{"everything in halves", ingressFrom(nil, ipBlock("::/1"), ipBlock("8000::/1")), []OpenRule{{"spec.ingress[0].from"}}},
-		{"reopened", ingressFrom(nil, ipBlock("0.0.0.0/0", "10.0.0.0/8"), ipBlock("10.0.0.0/7")), []OpenRule{{"spec.ingress[0].from"}}},
+		{"everything by address", ingressFrom(nil, ipBlock("0.0.0.0/0")), []OpenRule{{Field: "spec.ingress[0].from"}}},
+		{"everything in halves", ingressFrom(nil, ipBlock("::/1"), ipBlock("8000::/1")), []OpenRule{{Field: "spec.ingress[0].from"}}},
+		{"reopened", ingressFrom(nil, ipBlock("0.0.0.0/0", "10.0.0.0/8"), ipBlock("10.0.0.0/7")), []OpenRule{{Field: "spec.ingress[0].from"}}},
 		{"all but one", ingressFrom(nil, ipBlock("0.0.0.0/0", "10.0.0.1/32")), nil},
 		{"everything on a port", ingressFrom(https, ipBlock("0.0.0.0/0")), nil},
-		{"every port", ingressFrom(ports{port("TCP", nil, 0), port("UDP", nil, 0), port("SCTP", 1, 65535)}), []OpenRule{{"spec.ingress[0]"}}},
+		{"every port", ingressFrom(ports{port("TCP", nil, 0), port("UDP", nil, 0), port("SCTP", 1, 65535)}), []OpenRule{{Field: "spec.ingress[0]"}}},
 		{"a name of each protocol", ingressFrom(ports{port("TCP", "sip", 0), port("UDP", "sip-udp", 0), port("SCTP", "sip-sctp", 0)}), nil},
 		{"names beside every port", ingressFrom(ports{port("TCP", nil, 0), port("UDP", nil, 0), port("SCTP", nil, 0), port("TCP", "sip", 0)}),
-			[]OpenRule{{"spec.ingress[0]"}}},
+			[]OpenRule{{Field: "spec.ingress[0]"}}},
 		{"own namespace", ingressFrom(nil, peer{PodSelector: &metav1.LabelSelector{}}), nil},
 	} {
 		got, err := OpenIngress(c.np)

@@ -94,16 +94,22 @@ func IsAllPorts(ranges []PortRange) bool {
 // limitsPorts reports whether entries leave out some port of some protocol;
 // ranges are theirs. A named port is one port of each pod, whichever it is.
 func limitsPorts(ports []networkingv1.NetworkPolicyPort, ranges []PortRange) bool {
+	return len(ports) > 0 && !IsAllPorts(surePorts(ports, ranges))
+}
+
+// surePorts are the ranges of entries that allow the same ports of every pod:
+// those without a name.
+func surePorts(ports []networkingv1.NetworkPolicyPort, ranges []PortRange) []PortRange {
 	if len(ports) == 0 {
-		return false
+		return ranges
 	}
-	var numbers []PortRange
+	var sure []PortRange
 	for i := range ports {
 		if portName(&ports[i]) == "" {
-			numbers = append(numbers, ranges[i])
+			sure = append(sure, ranges[i])
 		}
 	}
-	return !IsAllPorts(numbers)
+	return sure
 }
 
 // mergePorts returns the fewest ranges for the same ports, in the order of

@@ -4,8 +4,9 @@
 #   For any one port and protocol, pods reach at most as many public addresses as one prefix of the given lengths holds (a
 #   /8 of IPv4, a /32 of IPv6), over all peers, all rules and all policies of the namespace that select the same pods,
 #   since policies add up. Policies that only overlap count where some pod is selected by all of them; if the search for
-#   such a pod is given up, this warns. Nor may peers select every pod of every namespace, on whatever ports; where that is
-#   too complicated to tell, it is taken for yes.
+#   such a pod is given up, this warns. Nor may peers select every pod of every namespace, on whatever ports: neither those of
+#   one rule, nor those of several rules of the policy that have a port in common. Other policies are not looked at for
+#   that, and where it is too complicated to tell, it is taken for yes.
 # related_resources:
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors
 #   - https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/#NetworkPolicySpec
@@ -112,9 +113,18 @@ everyone(peer) := "the egress peer selects every pod of every namespace" if ends
 
 everyone(peer) := "the egress peers together select every pod of every namespace" if {
 	not peer.uncertain
-	not endswith(peer.field, "]")
+	endswith(peer.field, ".to")
 }
 
-everyone(peer) := "the egress peers may together select every pod of every namespace: too complicated to tell" if {
+everyone(peer) := "the egress rules together select every pod of every namespace for the same port" if {
+	not peer.uncertain
+	peer.field == "spec.egress"
+}
+
+everyone(peer) := sprintf("the egress %s may together select every pod of every namespace: too complicated to tell", [several(peer)]) if {
 	peer.uncertain
 }
+
+several(peer) := "rules" if {
+	peer.field == "spec.egress"
+} else := "peers"

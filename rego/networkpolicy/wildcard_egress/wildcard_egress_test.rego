@@ -233,6 +233,44 @@ test_every_pod_by_two_peers if {
 	)
 }
 
+env(operator) := {"namespaceSelector": {"matchExpressions": [{"key": "env", "operator": operator, "values": ["x"]}]}}
+
+test_every_pod_by_two_rules if {
+	every ports in [[], [port("TCP", 443), port("UDP", 443)], [port("TCP", "https")]] {
+		judged(api([{"to": [env("In")], "ports": ports}, {"to": [env("NotIn")], "ports": tcp}]), []) == refused(
+			"the egress rules together select every pod of every namespace for the same port",
+			"spec.egress",
+			by_name,
+		)
+	}
+}
+
+test_not_every_pod_by_two_rules if {
+	every rule in [
+		{"to": [env("NotIn")], "ports": [port("TCP", 8443), port("UDP", 443)]},
+		{"to": [object.union(env("NotIn"), {"podSelector": app("db")})]},
+	] {
+		judged(api([{"to": [env("In")], "ports": tcp}, rule]), []) == nothing
+	}
+}
+
+test_every_pod_by_rules_perhaps if {
+	found := wildcard_egress.deny with input.request as {"namespace": "crm", "object": api([{"to": [{"podSelector": {}}]}])}
+		with input.parameters as parameters
+		with sluice.state.list as []
+		with sluice.networkpolicy.every_pod as [{
+			"direction": "Egress",
+			"field": "spec.egress",
+			"hasPorts": true,
+			"uncertain": true,
+		}]
+	found == {{
+		"msg": "the egress rules may together select every pod of every namespace: too complicated to tell",
+		"field": "spec.egress",
+		"fix": by_name,
+	}}
+}
+
 test_every_pod_perhaps if {
 	wildcard_egress.deny == {{
 		"msg": "the egress peers may together select every pod of every namespace: too complicated to tell",

@@ -3,9 +3,10 @@
 # description: >
 #   An ingress rule limits who may connect, or to which ports. One with neither undoes the isolation that its policy brings,
 #   and so does a rule without ports whose peers are every pod of every namespace, or whose IP blocks together are every
-#   address of IPv4 or IPv6. Ports that are all ports of TCP, UDP and SCTP are no limit. A public service names its ports and
-#   may let anyone in. Whether peers select every pod is decided by the labels that could exist; where that is too
-#   complicated to tell, it is taken for yes.
+#   address of IPv4 or IPv6. Rules of one policy add up, so several that on every port let in every pod or every address do
+#   the same; other policies are not looked at. Ports that are all ports of TCP, UDP and SCTP are no limit. A public service
+#   names its ports and may let anyone in. Whether peers select every pod is decided by the labels that could exist; where
+#   that is too complicated to tell, it is taken for yes.
 # related_resources:
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#allow-all-ingress-traffic
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors
@@ -34,17 +35,26 @@ has_ingress if input.request.object.spec.ingress[0]
 
 whoever(open) := "the ingress rule lets in every address on every port" if endswith(open.field, ".from")
 
-whoever(open) := "the ingress rule lets in everyone on every port: neither from nor ports limit it" if {
-	not endswith(open.field, ".from")
+whoever(open) := "the ingress rule lets in everyone on every port: neither from nor ports limit it" if endswith(open.field, "]")
+
+whoever(open) := "the ingress rules together let in every address on every port" if {
+	not open.uncertain
+	open.field == "spec.ingress"
 }
+
+whoever(open) := "the ingress rules may together let in every address on every port: too complicated to tell" if open.uncertain
 
 everyone(peer) := "the ingress peer lets in every pod of every namespace on every port" if endswith(peer.field, "]")
 
-everyone(peer) := "the ingress peers together let in every pod of every namespace on every port" if {
+everyone(peer) := sprintf("the ingress %s together let in every pod of every namespace on every port", [several(peer)]) if {
 	not peer.uncertain
 	not endswith(peer.field, "]")
 }
 
-everyone(peer) := "the ingress peers may together let in every pod of every namespace: too complicated to tell" if {
+everyone(peer) := sprintf("the ingress %s may together let in every pod of every namespace: too complicated to tell", [several(peer)]) if {
 	peer.uncertain
 }
+
+several(peer) := "rules" if {
+	peer.field == "spec.ingress"
+} else := "peers"

@@ -98,6 +98,83 @@ test_every_pod_perhaps if {
 	)}
 }
 
+ports_of(protocols) := [{"protocol": protocol} | some protocol in protocols]
+
+rules_together(msg) := {
+	"msg": msg,
+	"field": "spec.ingress",
+	"fix": "add from with the clients, or ports with what this service serves",
+}
+
+test_every_address_by_two_rules if {
+	all_but_one := {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["203.0.113.7/32"]}}
+	every ingress in [
+		[{"from": [block("0.0.0.0/1")]}, {"from": [block("128.0.0.0/1")]}],
+		[{"from": [block("::/1")]}, {"from": [block("8000::/1")], "ports": every_port}],
+		[{"from": [all_but_one]}, {"from": [block("203.0.113.0/24")]}],
+		[{"ports": ports_of(["TCP", "UDP"])}, {"from": [block("0.0.0.0/0")], "ports": ports_of(["SCTP"])}],
+	] {
+		deny(ingress) == {rules_together("the ingress rules together let in every address on every port")}
+	}
+}
+
+test_not_every_address_by_two_rules if {
+	all_but_one := {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["203.0.113.7/32"]}}
+	every ingress in [
+		[{"from": [block("0.0.0.0/1")]}, {"from": [block("128.0.0.0/1")], "ports": https}],
+		[{"from": [block("0.0.0.0/1")]}, {"from": [block("8000::/1")]}],
+		[{"from": [all_but_one]}, {"from": [block("203.0.113.0/29")], "ports": https}],
+		[{"from": [all_but_one]}, {"from": [block("203.0.113.8/29")]}],
+		[{"ports": ports_of(["TCP"])}, {"from": [block("0.0.0.0/0")], "ports": ports_of(["UDP"])}],
+	] {
+		deny(ingress) == set()
+	}
+}
+
+test_every_address_perhaps if {
+	found := deny([{"from": [block("0.0.0.0/1")]}]) with sluice.networkpolicy.open_ingress as [{
+		"field": "spec.ingress",
+		"uncertain": true,
+	}]
+	found == {rules_together("the ingress rules may together let in every address on every port: too complicated to tell")}
+}
+
+test_every_pod_by_two_rules if {
+	every ingress in [
+		[{"from": [env("In")]}, {"from": [env("NotIn")]}],
+		[{"from": [env("In")], "ports": every_port}, {"from": [env("NotIn")]}],
+		[{"from": [{"namespaceSelector": {}}], "ports": ports_of(["TCP"])}, {"ports": ports_of(["UDP", "SCTP"])}],
+	] {
+		deny(ingress) == {every_pod(
+			"the ingress rules together let in every pod of every namespace on every port",
+			"spec.ingress",
+		)}
+	}
+}
+
+test_not_every_pod_by_two_rules if {
+	every ingress in [
+		[{"from": [env("In")]}, {"from": [env("NotIn")], "ports": https}],
+		[{"from": [env("In")]}, {"from": [object.union(env("NotIn"), {"podSelector": {"matchLabels": {"app": "web"}}})]}],
+		[{"from": [{"namespaceSelector": {}}], "ports": ports_of(["TCP"])}, {"from": [env("In")]}],
+	] {
+		deny(ingress) == set()
+	}
+}
+
+test_every_pod_by_rules_perhaps if {
+	found := deny([{"from": [env("In")]}]) with sluice.networkpolicy.every_pod as [{
+		"direction": "Ingress",
+		"field": "spec.ingress",
+		"hasPorts": false,
+		"uncertain": true,
+	}]
+	found == {every_pod(
+		"the ingress rules may together let in every pod of every namespace: too complicated to tell",
+		"spec.ingress",
+	)}
+}
+
 test_some_pods if {
 	deny([{"from": [{"podSelector": {}}]}]) == set()
 	deny([{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}]}]) == set()
