@@ -164,24 +164,6 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 	}
 }
 
-// resultKey is the cache key of a fact about an operand, which is known by its address.
-type resultKey struct {
-	fact    string
-	operand any
-}
-
-// cached computes a fact once per query.
-func cached(bctx topdown.BuiltinContext, key resultKey, compute func() (ast.Value, error)) (ast.Value, error) {
-	if kept, ok := bctx.Cache.Get(key); ok {
-		return kept.(ast.Value), nil
-	}
-	value, err := compute()
-	if err == nil && bctx.Cache != nil {
-		bctx.Cache.Put(key, value)
-	}
-	return value, err
-}
-
 // infallible is a function for fact that can't fail.
 func infallible[A, R any](f func(*A) R) func(*A) (R, error) {
 	return func(a *A) (R, error) { return f(a), nil }

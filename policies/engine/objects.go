@@ -113,21 +113,17 @@ const aliasAnnotation = "nginx.ingress.kubernetes.io/server-alias"
 
 var ingressClassKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}
 
-// controllerOf resolves the class of an Ingress through the state, once per query.
+// controllerOf resolves the class of an Ingress through the state.
 func controllerOf(bctx topdown.BuiltinContext, ingress *networkingv1.Ingress) (string, error) {
 	class := facts.IngressClass(ingress)
 	if class == "" {
 		return facts.ControllerUnknown, nil
 	}
-	value, err := cached(bctx, resultKey{"controller", ingress}, func() (ast.Value, error) {
-		state, err := stateFrom(bctx.Context)
-		if err != nil {
-			return nil, err
-		}
-		controller, err := ControllerOf(state, class)
-		return ast.String(controller), err
-	})
-	return Document{value}.Text(), err
+	state, err := stateFrom(bctx.Context)
+	if err != nil {
+		return "", err
+	}
+	return ControllerOf(state, class)
 }
 
 // wideEgress takes the judged policy, the other policies of its namespace and the limits.

@@ -19,8 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -54,15 +52,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	cluster, err = plane.Start(ctx, plane.Options{})
 	Expect(err).NotTo(HaveOccurred())
 	o := installed.Options{Manifests: "../../config/local", Profile: "baseline", ReservationLife: life, Log: GinkgoLogr}
-	first, err := installed.Start(ctx, cluster, o)
+	replicas, err = installed.StartPair(ctx, cluster, o)
 	Expect(err).NotTo(HaveOccurred())
-	replicas = append(replicas, first)
-	second, err := installed.StartSecond(ctx, cluster, o)
-	Expect(err).NotTo(HaveOccurred())
-	replicas = append(replicas, second)
-	config := rest.CopyConfig(cluster.Config)
-	config.WarningHandler = rest.NoWarnings{}
-	api, err = client.New(config, client.Options{Scheme: scheme.Scheme})
+	api, err = installed.QuietClient(cluster)
 	Expect(err).NotTo(HaveOccurred())
 })
 

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-gate/sluice/test/plane"
@@ -44,6 +45,30 @@ func StartSecond(ctx context.Context, cluster *plane.Plane, o Options) (*Manager
 		return nil, errors.Join(err, m.Stop())
 	}
 	return m, nil
+}
+
+// StartPair installs Sluice and runs two managers. Those that run are returned with an error, too.
+func StartPair(ctx context.Context, cluster *plane.Plane, o Options) ([]*Manager, error) {
+	first, err := Start(ctx, cluster, o)
+	if err != nil {
+		return nil, err
+	}
+	second, err := StartSecond(ctx, cluster, o)
+	if err != nil {
+		return []*Manager{first}, err
+	}
+	return []*Manager{first, second}, nil
+}
+
+// QuietClient is a client of the cluster's administrator that prints no warnings.
+func QuietClient(cluster *plane.Plane) (client.Client, error) {
+	config := rest.CopyConfig(cluster.Config)
+	config.WarningHandler = rest.NoWarnings{}
+	c, err := client.New(config, client.Options{Scheme: scheme.Scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	return c, nil
 }
 
 // divert sends what concerns labelled namespaces to the second replica, and waits until that works.

@@ -20,8 +20,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
@@ -55,15 +53,9 @@ var _ = BeforeSuite(func(ctx context.Context) {
 			}
 		}
 	}}
-	first, err := installed.Start(ctx, cluster, o)
+	replicas, err = installed.StartPair(ctx, cluster, o)
 	Expect(err).NotTo(HaveOccurred())
-	replicas = append(replicas, first)
-	second, err := installed.StartSecond(ctx, cluster, o)
-	Expect(err).NotTo(HaveOccurred())
-	replicas = append(replicas, second)
-	config := rest.CopyConfig(cluster.Config)
-	config.WarningHandler = rest.NoWarnings{}
-	api, err = client.New(config, client.Options{Scheme: scheme.Scheme})
+	api, err = installed.QuietClient(cluster)
 	Expect(err).NotTo(HaveOccurred())
 	divertByObject(ctx)
 })
