@@ -73,6 +73,9 @@ type GatePolicySpec struct {
 	// Match narrows what the rule's METADATA says it judges. Empty fields match everything.
 	// +optional
 	Match Match `json:"match,omitempty"`
+	// Generate says how what the rule generates is kept. It is for rules that generate.
+	// +optional
+	Generate *Generate `json:"generate,omitempty"`
 	// Message is added to the policy's findings, such as a link to a page that explains them.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
@@ -144,8 +147,8 @@ type GatePolicyStatus struct {
 	// ObservedGeneration is the generation that the conditions are about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions are Compiled (this generation is a valid policy) and Ready (this generation judges what it
-	// matches).
+	// Conditions are Compiled (this generation is a valid policy), Ready (this generation judges what it
+	// matches) and, of a policy that generates, Satisfied (everything exists that it asks for).
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -159,6 +162,9 @@ type GatePolicyStatus struct {
 	// Audit is what the policy says of the objects that exist.
 	// +optional
 	Audit *AuditStatus `json:"audit,omitempty"`
+	// Generate is for how many objects the policy has generated what they need.
+	// +optional
+	Generate *GenerateStatus `json:"generate,omitempty"`
 }
 
 // LastGood is a version of a policy that compiled.
@@ -201,8 +207,9 @@ type AuditExample struct {
 
 // The condition types of GatePolicies and GateExceptions.
 const (
-	ConditionReady    = "Ready"
-	ConditionCompiled = "Compiled"
+	ConditionReady     = "Ready"
+	ConditionCompiled  = "Compiled"
+	ConditionSatisfied = "Satisfied"
 )
 
 // The reasons of a GatePolicy's conditions.
@@ -220,6 +227,12 @@ const (
 	ReasonMissingRights = "MissingRights"
 	// ReasonStateNotSynced: objects that the rule asks about are still being read.
 	ReasonStateNotSynced = "StateNotSynced"
+	// ReasonSatisfied, ReasonPending and ReasonFailed are of the condition Satisfied; so is ReasonReportOnly, of a policy whose
+	// action is not Deny.
+	ReasonSatisfied  = "Satisfied"
+	ReasonPending    = "Pending"
+	ReasonFailed     = "Failed"
+	ReasonReportOnly = "ReportOnly"
 	// ReasonNotIntercepted: the webhook configurations don't send the policy's kinds to Sluice.
 	ReasonNotIntercepted = "NotIntercepted"
 )
