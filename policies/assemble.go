@@ -51,7 +51,7 @@ func (r Rejected) Unwrap() error { return r.Err }
 func Assemble(o Options) (*Gate, []Rejected) {
 	g := &Gate{
 		byKind: map[schema.GroupKind][]int{}, library: o.Library, state: o.State, namespaces: o.Namespaces, claims: o.Claims, now: o.Now,
-		isolation: o.Isolation, live: o.Live,
+		isolation: o.Isolation, live: o.Live, self: o.Self, breakGlass: o.BreakGlass,
 		exemptNamespaces: append(SystemNamespaces(), o.ExemptNamespaces...),
 	}
 	if g.live == nil {

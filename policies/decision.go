@@ -3,6 +3,7 @@ package policies
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/maruel/natural"
 
@@ -52,6 +53,10 @@ type Decision struct {
 	Failure  string
 	Findings []Finding // sorted by policy, field and message
 	Patches  []Patch   // in the order in which they apply
+	// BreakGlass tells that somebody did, by a break-glass group, what only Sluice may do.
+	BreakGlass bool
+	// RetryAfter is when a denied request is worth another try; 0 if it has to change.
+	RetryAfter time.Duration
 }
 
 // Allowed tells whether the request may pass.

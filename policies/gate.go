@@ -26,6 +26,8 @@ type Gate struct {
 	claims           Claimer
 	isolation        IsolationClaimer
 	live             Namespaces
+	self             string
+	breakGlass       []string
 	now              func() time.Time
 }
 
@@ -49,6 +51,10 @@ type Options struct {
 	// Isolation may be nil where Claims may. Live are the namespaces past the state, by default Namespaces.
 	Isolation IsolationClaimer
 	Live      Namespaces
+	// Self is the user as whom Sluice itself makes requests, which are not judged. "" is nobody.
+	Self string
+	// BreakGlass are groups whose members may change what policies generated.
+	BreakGlass []string
 	// Now defaults to time.Now; exceptions expire by it.
 	Now func() time.Time
 	// Previous is a gate of the same Library and Defaults whose compiled policies are taken over where their spec is the same; nil
@@ -109,6 +115,18 @@ func (g *Gate) Kinds() []schema.GroupKind {
 	}
 	slices.SortFunc(out, func(a, b schema.GroupKind) int { return cmp.Compare(a.String(), b.String()) })
 	return out
+}
+
+// WatchedKinds are StateKinds, and the kinds of what policies generate and of what they generate it for, sorted.
+func (g *Gate) WatchedKinds() []schema.GroupKind {
+	out := g.StateKinds()
+	for _, p := range g.policies {
+		if !p.isSilent() && p.states(engine.Generate) {
+			out = append(append(out, p.match.kinds...), p.generates...)
+		}
+	}
+	slices.SortFunc(out, func(a, b schema.GroupKind) int { return cmp.Compare(a.String(), b.String()) })
+	return slices.Compact(out)
 }
 
 // StateKinds are the kinds that some policy asks about beside the request, sorted.

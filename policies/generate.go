@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -17,30 +18,24 @@ type Generated struct {
 	Object engine.Document
 }
 
-// Generate asks all matching policies what has to exist beside the request's object. A policy that fails, or
-// names an object that it must not, is a finding. With action Warn or Audit a policy only reports what it
+// Generate asks all matching policies what has to exist beside the request's object, however old that is. A policy that
+// fails, or names an object that it must not, is a finding. With action Warn or Audit a policy only reports what it
 // would generate.
 func (g *Gate) Generate(ctx context.Context, r Request) ([]Generated, []Finding) {
-	if g.exemption(r) != "" || r.Operation == engine.Delete {
-		return nil, nil
-	}
-	namespace := &namespaceLookup{source: g.namespaces}
-	active, findings := g.candidates(ctx, r, namespace, engine.Generate)
-	active = slices.DeleteFunc(active, func(i int) bool { return g.policies[i].match.leaves(r) }) // nothing is made for what goes
 	var out []Generated
-	for _, outcome := range g.program.Evaluate(ctx, g.input(r, namespace), active, engine.Generate) {
-		p := &g.policies[outcome.Policy]
-		if outcome.Err != nil {
-			findings = append(findings, p.failure(r, outcome.Err))
-			continue
-		}
-		for _, object := range outcome.Generate {
-			switch err := p.checkGenerated(r, object); {
-			case err != nil:
-				findings = append(findings, p.failure(r, err))
-			case p.action != v1alpha1.ActionDeny:
-				findings = append(findings, p.finding(r, p.effect(), engine.Finding{Message: "would generate " + describe(object)}))
-			default:
+	var findings []Finding
+	for _, generation := range g.Generations(ctx, r) {
+		p := generation.policy
+		switch {
+		case !generation.Matched:
+		case generation.Err != nil:
+			findings = append(findings, p.failure(r, generation.Err))
+		case !generation.Writes:
+			for _, object := range generation.Objects {
+				findings = append(findings, p.finding(r, p.effect(), engine.Finding{Message: "would generate " + Describe(object)}))
+			}
+		default:
+			for _, object := range generation.Objects {
 				out = append(out, Generated{p.name, object})
 			}
 		}
@@ -48,6 +43,92 @@ func (g *Gate) Generate(ctx context.Context, r Request) ([]Generated, []Finding)
 	sortFindings(findings)
 	return out, findings
 }
+
+// Generation is what one policy asks for beside one object.
+type Generation struct {
+	Policy string
+	// Matched: the policy is for the object. If not, nothing else is said.
+	Matched bool
+	// Older: the object is older than the policy, which leaves such objects alone unless they hold something of it already.
+	Older bool
+	// Writes: the objects are to exist. With action Warn or Audit a policy only says what it would generate.
+	Writes bool
+	Keep   v1alpha1.Generate
+	// Objects have to exist.
+	Objects []engine.Document
+	// Err is why nobody can tell what has to exist.
+	Err error
+
+	policy *policy
+}
+
+// Generations are what all policies that may generate something for objects of the request's kind ask for, sorted by
+// policy. Nothing is generated in exempt namespaces, for objects that a GateException excuses from the policy, and for what
+// is deleted or goes out of the match.
+func (g *Gate) Generations(ctx context.Context, r Request) []Generation {
+	exempt := g.exemption(r) != "" || r.Operation == engine.Delete
+	namespace := &namespaceLookup{source: g.namespaces}
+	var out []Generation
+	var active []int
+	for _, i := range g.byKind[r.Kind.GroupKind()] {
+		p := &g.policies[i]
+		if !p.states(engine.Generate) {
+			continue
+		}
+		generation := Generation{Policy: p.name, Writes: p.action == v1alpha1.ActionDeny, Keep: p.keep, Older: p.leavesAlone(r.Object), policy: p}
+		if !exempt {
+			generation.Matched, generation.Err = g.generatesFor(ctx, r, namespace, p)
+		}
+		if generation.Matched && generation.Err == nil {
+			active = append(active, i)
+		}
+		out = append(out, generation)
+	}
+	for _, outcome := range g.program.Evaluate(ctx, g.input(r, namespace), active, engine.Generate) {
+		at := slices.IndexFunc(out, func(generation Generation) bool { return generation.policy == &g.policies[outcome.Policy] })
+		out[at].Objects, out[at].Err = outcome.Generate, outcome.Err
+		for _, object := range outcome.Generate {
+			if err := out[at].policy.checkGenerated(r, object); err != nil {
+				out[at].Objects, out[at].Err = nil, err
+				break
+			}
+		}
+	}
+	return out
+}
+
+// generatesFor tells whether a policy is for an object. An error means that nobody can tell what it generates.
+func (g *Gate) generatesFor(ctx context.Context, r Request, namespace *namespaceLookup, p *policy) (bool, error) {
+	if !p.match.matches(r) || p.match.leaves(r) { // nothing is made for what goes
+		return false, nil
+	}
+	matched, err := p.match.matchesNamespace(ctx, r, namespace)
+	if err == nil && matched && p.rule.ReadsNamespace {
+		_, err = namespace.get(ctx, r)
+	}
+	if err == nil && matched {
+		err = p.err
+	}
+	if err != nil || !matched {
+		return err != nil, err
+	}
+	asked := []Finding{{Policy: p.name}}
+	g.excuse(ctx, r, namespace, asked)
+	return asked[0].Excused == "", nil
+}
+
+// leavesAlone tells whether an object is older than the policy, which leaves such objects alone. Creation times have whole
+// seconds: an object of the policy's own second is new, and so is one of a file.
+func (p *policy) leavesAlone(object engine.Document) bool {
+	created, err := time.Parse(time.RFC3339, object.Get("metadata", "creationTimestamp").Text())
+	return err == nil && !p.keep.Existing && created.Before(p.created)
+}
+
+// keeps tells whether the objects that the policy generates exist because of it.
+func (p *policy) keeps() bool { return p.states(engine.Generate) && p.action == v1alpha1.ActionDeny }
+
+// holdsPods tells whether pods wait for what the policy generates for their namespace.
+func (p *policy) holdsPods() bool { return p.keeps() && p.keep.HoldPods }
 
 // checkGenerated keeps generate within the rule's METADATA: the kinds it names, in the trigger's namespace.
 func (p *policy) checkGenerated(r Request, object engine.Document) error {
@@ -62,16 +143,17 @@ func (p *policy) checkGenerated(r Request, object engine.Document) error {
 	case err != nil || gv.Version == "":
 		return fmt.Errorf("generated object has apiVersion %q", object.Get("apiVersion").Text())
 	case !slices.Contains(p.rule.Generates, kind):
-		return fmt.Errorf("generated %s: the rule's METADATA does not name the kind under custom.generates", describe(object))
+		return fmt.Errorf("generated %s: the rule's METADATA does not name the kind under custom.generates", Describe(object))
 	case object.Get("metadata", "name").Text() == "":
-		return fmt.Errorf("generated %s has no metadata.name", describe(object))
+		return fmt.Errorf("generated %s has no metadata.name", Describe(object))
 	case namespace != "" && namespace != home:
-		return fmt.Errorf("generated %s: only namespace %q is the trigger's own", describe(object), home)
+		return fmt.Errorf("generated %s: only namespace %q is the trigger's own", Describe(object), home)
 	}
 	return nil
 }
 
-func describe(object engine.Document) string {
+// Describe names an object, such as NetworkPolicy shop/web.
+func Describe(object engine.Document) string {
 	text := object.Get("kind").Text() + " "
 	if namespace := object.Get("metadata", "namespace").Text(); namespace != "" {
 		text += namespace + "/"

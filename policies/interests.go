@@ -22,8 +22,14 @@ type Interest struct {
 	Judges, Patches bool
 	// Leaving: the policy is asked about updates of Namespaces, too, which may leave its namespaceSelector.
 	Leaving bool
-	// State are the kinds that the policy asks about, Generates those that it produces.
-	State, Generates []schema.GroupKind
+	// State are the kinds that the policy asks about, Generates those that it produces; what the policy produced with
+	// other parameters may be of one of MayGenerate.
+	State, Generates, MayGenerate []schema.GroupKind
+	// Keeps: what is generated exists because of the policy, and nobody may change it. With action Warn or Audit a policy only
+	// says what it would generate.
+	Keeps bool
+	// HoldsPods: pods wait for what is generated for their namespace.
+	HoldsPods bool
 	// Silent: with its parameters the policy says nothing of any request, and so has no state to know either.
 	Silent bool
 	// Rule is the id of the rule.
@@ -36,13 +42,14 @@ func (g *Gate) Interests() []Interest {
 	for i := range g.policies {
 		p := &g.policies[i]
 		interest := Interest{
-			Policy: p.name, Rule: p.rule.ID, State: p.state, Generates: p.rule.Generates, Silent: p.isSilent(),
+			Policy: p.name, Rule: p.rule.ID, State: p.state, Generates: p.generates, MayGenerate: p.rule.Generates, Silent: p.isSilent(),
+			Keeps: p.keeps(), HoldsPods: p.holdsPods(),
 			Kinds: p.match.kinds, Operations: p.match.operations, Subresources: p.match.subresources, Only: p.match.only,
 			Judges:  p.states(engine.Deny) || p.states(engine.Warn),
 			Patches: p.states(engine.Patch), Leaving: p.match.leaving,
 		}
 		if interest.Silent {
-			interest.State, interest.Generates = nil, nil
+			interest.State, interest.Generates, interest.Keeps, interest.HoldsPods = nil, nil, false, false
 		}
 		out = append(out, interest)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/agnivade/levenshtein"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -25,6 +26,9 @@ type policy struct {
 	complete   map[string]any     // parameters with their defaults
 	verbs      []engine.Verb      // of the rule's, those that may say something with the parameters; meaningless with err
 	state      []schema.GroupKind // what it asks about
+	generates  []schema.GroupKind // of the rule's, those that it generates with the parameters
+	keep       v1alpha1.Generate  // how they are kept
+	created    time.Time
 	action     v1alpha1.Action
 	message    string
 	err        error // why it can't be evaluated
@@ -35,9 +39,14 @@ type policy struct {
 func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, error) {
 	spec := source.Spec
 	if was != nil && equality.Semantic.DeepEqual(spec, was.spec) {
-		return *was, nil
+		same := *was
+		same.created = source.CreationTimestamp.Time
+		return same, nil
 	}
-	p := policy{name: source.Name, spec: *spec.DeepCopy(), action: spec.Action, message: spec.Message}
+	p := policy{name: source.Name, spec: *spec.DeepCopy(), action: spec.Action, message: spec.Message, created: source.CreationTimestamp.Time}
+	if spec.Generate != nil {
+		p.keep = *spec.Generate
+	}
 	if p.action == "" {
 		p.action = v1alpha1.ActionDeny
 	}
@@ -56,6 +65,9 @@ func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, err
 	if p.match, err = newMatcher(spec.Match, p.rule); err != nil {
 		return p, err
 	}
+	if err := p.checkGenerate(); err != nil {
+		return p, err
+	}
 	p.parameters = map[string]any{}
 	if spec.Parameters != nil && len(spec.Parameters.Raw) > 0 {
 		if err := json.Unmarshal(spec.Parameters.Raw, &p.parameters); err != nil {
@@ -64,8 +76,28 @@ func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, err
 	}
 	p.parameters = withDefaults(p.parameters, spec, o.Defaults)
 	p.complete, err = p.rule.CompleteParameters(p.parameters)
-	p.state = p.rule.StateUnder(p.complete)
+	p.state, p.generates = p.rule.StateUnder(p.complete), p.rule.Generates
 	return p, err
+}
+
+// checkGenerate refuses what spec.generate says in vain.
+func (p *policy) checkGenerate() error {
+	if p.spec.Generate == nil {
+		return nil
+	}
+	for field, retention := range map[string]v1alpha1.Retention{"onDelete": p.keep.OnDelete, "onUnmatch": p.keep.OnUnmatch} {
+		if !slices.Contains([]v1alpha1.Retention{"", v1alpha1.Retain, v1alpha1.Remove}, retention) {
+			return fmt.Errorf("spec.generate.%s: %q, want Retain or Delete", field, retention)
+		}
+	}
+	switch {
+	case !p.rule.States(engine.Generate):
+		return fmt.Errorf("spec.generate: the rule %s generates nothing", p.rule.ID)
+	case p.keep.HoldPods && !slices.Contains(p.match.kinds, namespaceKind):
+		return fmt.Errorf("spec.generate.holdPods: pods wait for what is generated for their Namespace, and this policy generates for %s",
+			engine.FormatGroupKind(p.match.kinds[0]))
+	}
+	return nil
 }
 
 func policyRule(library *engine.Library, name string, spec v1alpha1.GatePolicySpec) (*engine.Rule, error) {
@@ -130,7 +162,7 @@ func (p policy) rejected(library *engine.Library, reason error) policy {
 	if p.rule == nil {
 		p.rule = engine.Outline(p.name+".rego", p.spec.Rego)
 	}
-	p.match, p.state = roughMatcher(p.spec.Match, p.rule), p.rule.State
+	p.match, p.state, p.generates = roughMatcher(p.spec.Match, p.rule), p.rule.State, p.rule.Generates
 	first, _, more := strings.Cut(reason.Error(), "\n")
 	if more {
 		first += " …"
