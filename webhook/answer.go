@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -48,11 +49,14 @@ func patchOf(decision policies.Decision) ([]byte, error) {
 }
 
 // denial tells a person in its message, and a program in its causes, why the request is refused: 403 by
-// policies, 500 if no decision was reached. The API server puts `admission webhook "…" denied the
+// policies, 429 if clients should try again, 500 if no decision was reached. The API server puts `admission webhook "…" denied the
 // request: ` in front of the message, hence the newline.
 func denial(request policies.Request, decision policies.Decision) *status {
 	s := &status{code: http.StatusForbidden, reason: "Forbidden",
 		name: request.Name, group: request.Kind.Group, kind: request.Kind.Kind}
+	if decision.RetryAfter > 0 {
+		s.code, s.reason, s.retryAfter = http.StatusTooManyRequests, "TooManyRequests", int(math.Ceil(decision.RetryAfter.Seconds()))
+	}
 	var text []string
 	if !decision.Judged || decision.Failure != "" {
 		s.code, s.reason = http.StatusInternalServerError, "InternalError"

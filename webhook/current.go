@@ -22,6 +22,8 @@ import (
 type Reviewer interface {
 	Review(ctx context.Context, request policies.Request) policies.Decision
 	Mutate(ctx context.Context, request policies.Request) policies.Decision
+	Guard(ctx context.Context, request policies.Request) policies.Decision
+	Hold(ctx context.Context, request policies.Request) policies.Decision
 }
 
 // Current is the Reviewer in use. The zero Current has none: reviews are refused with 503, so that a

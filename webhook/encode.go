@@ -18,6 +18,7 @@ type answer struct {
 // status is a metav1.Status.
 type status struct {
 	code              int
+	retryAfter        int // seconds; 0 for none
 	reason, message   string
 	name, group, kind string
 	causes            []cause
@@ -77,6 +78,9 @@ func appendStatus(out []byte, s *status) []byte {
 		out = append(out, '}')
 	}
 	out = closeList(out, len(s.causes), ']')
+	if s.retryAfter > 0 {
+		out = strconv.AppendInt(append(out, `,"retryAfterSeconds":`...), int64(s.retryAfter), 10)
+	}
 	out = append(out, `},"code":`...)
 	out = strconv.AppendInt(out, int64(s.code), 10)
 	return append(out, '}')

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/tools/events"
 
 	"github.com/sluice-gate/sluice/policies"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Log gets a line for every denial, and at V(1) for every other review. The zero Logger is silent.
 	Log logr.Logger
+	// Events tells of what was done by break-glass; nil tells nobody.
+	Events events.EventRecorder
 	// Concurrency bounds the reviews judged at once, over both handlers; 0 is 4 per processor, at least 16.
 	Concurrency int
 	// Waiting bounds those that are read or wait beside them; 0 is 4 × Concurrency. A review beyond that, or
@@ -28,10 +31,12 @@ type Options struct {
 	Waiting int
 }
 
-// Handlers answer AdmissionReviews. Both share the limits on what runs at once.
+// Handlers answer AdmissionReviews. All share the limits on what runs at once.
 type Handlers struct {
 	Validate http.Handler // asks Reviewer.Review
 	Mutate   http.Handler // asks Reviewer.Mutate
+	Guard    http.Handler // asks Reviewer.Guard
+	Hold     http.Handler // asks Reviewer.Hold
 }
 
 // NewHandlers registers the metrics and returns the handlers.
@@ -52,14 +57,16 @@ func NewHandlers(o Options) (*Handlers, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log}
-	validate, mutate := shared, shared
-	validate.serve("validate", Reviewer.Review)
-	mutate.serve("mutate", Reviewer.Mutate)
-	return &Handlers{Validate: &validate, Mutate: &mutate}, nil
+	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, events: o.Events}
+	return &Handlers{
+		Validate: shared.serving("validate", Reviewer.Review),
+		Mutate:   shared.serving("mutate", Reviewer.Mutate),
+		Guard:    shared.serving("guard", Reviewer.Guard),
+		Hold:     shared.serving("hold", Reviewer.Hold),
+	}, nil
 }
 
-// endpoint is one of the two handlers.
+// endpoint is one of the handlers.
 type endpoint struct {
 	name     string
 	ask      func(Reviewer, context.Context, policies.Request) policies.Decision
@@ -68,10 +75,12 @@ type endpoint struct {
 	metrics  *metrics
 	duration prometheus.Observer
 	log      logr.Logger
+	events   events.EventRecorder
 }
 
-func (e *endpoint) serve(name string, ask func(Reviewer, context.Context, policies.Request) policies.Decision) {
+func (e endpoint) serving(name string, ask func(Reviewer, context.Context, policies.Request) policies.Decision) *endpoint {
 	e.name, e.ask, e.duration = name, ask, e.metrics.duration.WithLabelValues(name)
+	return &e
 }
 
 // buffers hold responses while they are written. They never hold what came in.
@@ -163,6 +172,7 @@ func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, bo
 	answer, decision := newAnswer(request, decision)
 	e.metrics.count(e.name, current, request, decision)
 	e.logDecision(request, decision)
+	e.tellBreakGlass(request, decision)
 	return appendReview(out, request.UID, answer), nil
 }
 

@@ -52,6 +52,8 @@ type fake func(context.Context, policies.Request) policies.Decision
 
 func (f fake) Review(ctx context.Context, r policies.Request) policies.Decision { return f(ctx, r) }
 func (f fake) Mutate(ctx context.Context, r policies.Request) policies.Decision { return f(ctx, r) }
+func (f fake) Guard(ctx context.Context, r policies.Request) policies.Decision  { return f(ctx, r) }
+func (f fake) Hold(ctx context.Context, r policies.Request) policies.Decision   { return f(ctx, r) }
 
 func deciding(d policies.Decision) fake {
 	return func(context.Context, policies.Request) policies.Decision { return d }

@@ -18,6 +18,8 @@ type metrics struct {
 	errors   *prometheus.CounterVec
 	inFlight prometheus.Gauge
 	rejected *prometheus.CounterVec
+
+	breakGlass *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -36,9 +38,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		errors:   counter("sluice_evaluation_errors_total", "Reviews that a policy could not judge.", "policy"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_reviews_in_flight", Help: "Reviews being read, waiting or judged."}),
 		rejected: counter("sluice_reviews_rejected_total", "Requests refused unjudged, with a code other than 200.", "reason"),
+		breakGlass: counter("sluice_break_glass_total", "Requests by members of a break-glass group that were admitted although only Sluice may make them.",
+			"policy", "kind", "operation"),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.reviews, m.duration, m.findings, m.errors, m.inFlight, m.rejected} {
+	for _, c := range []prometheus.Collector{m.reviews, m.duration, m.findings, m.errors, m.inFlight, m.rejected, m.breakGlass} {
 		errs = append(errs, registerer.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -53,6 +57,9 @@ func (m *metrics) count(handler string, current *snapshot, request policies.Requ
 		m.findings.WithLabelValues(f.Policy, action(f)).Inc()
 		if f.Failed {
 			m.errors.WithLabelValues(f.Policy).Inc()
+		}
+		if decision.BreakGlass {
+			m.breakGlass.WithLabelValues(f.Policy, current.kindName(request.Kind.GroupKind()), operationName(request.Operation)).Inc()
 		}
 	}
 }

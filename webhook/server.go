@@ -13,6 +13,8 @@ import (
 const (
 	ValidatePath = "/validate"
 	MutatePath   = "/mutate"
+	GuardPath    = "/guard"
+	HoldPath     = "/hold"
 )
 
 // ServerOptions say where and how to serve.
@@ -39,7 +41,7 @@ func NewServer(o ServerOptions, handlers *Handlers) (webhook.Server, error) {
 		o.MinTLSVersion = tls.VersionTLS12
 	}
 	switch {
-	case handlers == nil || handlers.Validate == nil || handlers.Mutate == nil:
+	case handlers == nil || handlers.Validate == nil || handlers.Mutate == nil || handlers.Guard == nil || handlers.Hold == nil:
 		return nil, errors.New("new webhook server: no handlers")
 	case o.Certificate == nil && o.CertDir == "":
 		return nil, errors.New("new webhook server: neither Certificate nor CertDir is given")
@@ -50,6 +52,8 @@ func NewServer(o ServerOptions, handlers *Handlers) (webhook.Server, error) {
 	mux := http.NewServeMux()
 	mux.Handle(ValidatePath, handlers.Validate)
 	mux.Handle(MutatePath, handlers.Mutate)
+	mux.Handle(GuardPath, handlers.Guard)
+	mux.Handle(HoldPath, handlers.Hold)
 	return webhook.NewServer(webhook.Options{
 		Host: o.Host, Port: o.Port, CertDir: o.CertDir, ClientCAName: o.ClientCA, WebhookMux: mux,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
