@@ -9,6 +9,8 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,12 +44,18 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 	}
 	compiler := &controllers.Compiler{
 		Reader: manager.GetClient(), Options: gate, Watch: func(kinds ...schema.GroupKind) { known.Watch(ctx, kinds...) }, Snapshots: snapshots, Metrics: metrics,
-		Use: func(g *policies.Gate) { current.Set(g, g.Kinds()) },
-	}
-	interceptor := &controllers.Interceptor{
-		Client: manager.GetClient(), Kinds: kinds, Configuration: o.WebhookConfiguration, Snapshots: snapshots,
+		Use: func(g *policies.Gate) {
+			current.Set(g, append(append(g.Kinds(), g.WatchedKinds()...), schema.GroupKind{Kind: "Pod"}))
+		},
 	}
 	events := manager.GetEventRecorder(eventSource)
+	generator, err := addGenerator(manager, o, known, kinds, snapshots, events)
+	if err != nil {
+		return err
+	}
+	interceptor := &controllers.Interceptor{
+		Client: manager.GetClient(), Kinds: kinds, Configuration: o.WebhookConfiguration, Snapshots: snapshots, Unmarked: generator.Unmarked,
+	}
 	errs := []error{
 		compiler.SetupWithManager(manager),
 		interceptor.SetupWithManager(manager),
@@ -57,7 +65,6 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 			Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
 		}).SetupWithManager(manager),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
-		(&controllers.Generator{Client: manager.GetClient(), Snapshots: snapshots, Events: events}).SetupWithManager(manager),
 	}
 	if o.AuditInterval > 0 {
 		errs = append(errs, (&controllers.Auditor{
@@ -66,6 +73,29 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		}).SetupWithManager(manager))
 	}
 	return errors.Join(errs...)
+}
+
+// addGenerator adds what makes generated objects exist, and pods wait for them.
+func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, events events.EventRecorder) (*controllers.Generator, error) {
+	metrics, err := controllers.NewGenerateMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	pods, err := kubernetes.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
+	status := &controllers.GenerateStatus{Client: manager.GetClient(), Snapshots: snapshots, Metrics: metrics}
+	generator := &controllers.Generator{
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Known: known, Mapper: kinds,
+		Snapshots: snapshots, Status: status, Events: events, Metrics: metrics,
+	}
+	releaser := &controllers.Releaser{Client: manager.GetClient(), Pods: pods, Snapshots: snapshots, Metrics: metrics, IsFree: generator.IsFree}
+	known.Subscribe(func(change state.Change) {
+		generator.Told(change)
+		releaser.Told(change)
+	})
+	return generator, errors.Join(status.SetupWithManager(manager, generator), generator.SetupWithManager(manager), releaser.SetupWithManager(manager))
 }
 
 // outdated is how long a kind may not be kept up to date before policies that ask about it say so: a watch that ends begins

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -45,7 +46,10 @@ type Options struct {
 	ProbeAddress   string // host:port; "0" for none
 
 	Namespace        string // Sluice's own; exempt, and where the leader's lease is
+	ServiceAccount   string // Sluice's own, in its namespace: what it does itself is not judged
 	ExemptNamespaces []string
+	// BreakGlassGroups are those whose members may change what policies generated.
+	BreakGlassGroups []string
 	// Defaults are parameters for policies that leave them out: see policies.Options.
 	Defaults    map[string]map[string]any
 	LeaderElect bool
@@ -71,6 +75,14 @@ type Options struct {
 // leaseName names the leader's lease in Sluice's own namespace.
 const leaseName = "sluice.policy.sluice.dev"
 
+// How soon another replica leads when the leader is killed: pods of new namespaces wait that long for what is generated. A leader
+// that can't renew gives up before.
+const (
+	leaseDuration = 6 * time.Second
+	renewDeadline = 4 * time.Second
+	retryPeriod   = time.Second
+)
+
 // Server is a manager that is ready to start.
 type Server struct {
 	// State is what the policies ask.
@@ -84,10 +96,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	created := time.Now()
 	current := &webhook.Current{}
 	o.Config = unlimited(o.Config)
-	manager, err := newManager(o, current)
+	recorder := &lateRecorder{}
+	manager, err := newManager(o, current, recorder)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
+	recorder.use(manager.GetEventRecorder(eventSource))
 	objects, err := dynamic.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up state: %w", err)
@@ -135,9 +149,9 @@ func unlimited(config *rest.Config) *rest.Config {
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
 
-func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
+func newManager(o Options, current *webhook.Current, recorder events.EventRecorder) (ctrl.Manager, error) {
 	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
-		Concurrency: o.MaxConcurrentReviews})
+		Events: recorder, Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +172,9 @@ func newManager(o Options, current *webhook.Current) (ctrl.Manager, error) {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(retryPeriod),
 		// Tests run several managers in one process, whose controllers share their names.
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
@@ -191,6 +208,7 @@ func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isola
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
+		Self: "system:serviceaccount:" + o.Namespace + ":" + o.ServiceAccount, BreakGlass: o.BreakGlassGroups,
 		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live()}
 }
 

@@ -71,6 +71,8 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 	flags.StringVar(&o.WebhookConfiguration, "webhook-configuration", "sluice", "name of the validating and of the mutating webhook configuration, whose rules follow the policies")
 	flags.DurationVar(&o.AuditInterval, "audit-interval", 10*time.Minute, "time between two audits of what exists, beside one after every change of a policy; 0 for none")
 	flags.StringVar(&o.Namespace, "namespace", o.Namespace, "Sluice's own namespace, which is exempt (default $POD_NAMESPACE)")
+	flags.StringVar(&o.ServiceAccount, "service-account", "sluice", "Sluice's own ServiceAccount in its namespace: what it does itself is not judged")
+	flags.StringSliceVar(&o.BreakGlassGroups, "break-glass-groups", nil, "groups whose members may change and delete what policies generated, with a warning, an event and a metric; it is put back while a policy asks for it (default none)")
 	flags.StringSliceVar(&o.ExemptNamespaces, "exempt-namespaces", nil, "further namespaces that are never judged, names or globs: CNI, ingress controllers, cert-manager")
 	flags.StringVar(&dataplane, "dataplane", "", dataplaneUsage+"; auto looks for it in the cluster")
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")

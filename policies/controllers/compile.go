@@ -98,9 +98,9 @@ func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 	started := time.Now()
 	snapshot := c.compile(all.Items, exceptions.Items)
 	// No rule asks for what nobody watches: neither before the gates change, nor after.
-	kinds := snapshot.Gate.StateKinds()
+	kinds := snapshot.Gate.WatchedKinds()
 	if before := c.Snapshots.Gate(); before != nil {
-		c.Watch(append(before.StateKinds(), kinds...)...)
+		c.Watch(append(before.WatchedKinds(), kinds...)...)
 	} else {
 		c.Watch(kinds...)
 	}
@@ -156,6 +156,7 @@ func (c *Compiler) compile(all []v1alpha1.GatePolicy, exceptions []v1alpha1.Gate
 		}
 	}
 	c.good = good
+	snapshot.index()
 	return snapshot
 }
 

@@ -3,170 +3,270 @@ package controllers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/state"
 )
 
 // fieldManager owns the generated fields in server-side apply.
 const fieldManager = "sluice"
 
-// The labels and annotations of a generated object.
-const (
-	GeneratedByLabel = "policy.sluice.dev/generated-by" // the policy's name
-	managedByLabel   = "app.kubernetes.io/managed-by"
-)
-
-// Generator creates what generate policies ask for in namespaces that are created after the policy. It reacts to the
-// creation of a namespace and to a change of a policy; repairing what people change is not its part.
-type Generator struct {
-	Client    client.Client
-	Snapshots *Snapshots
-	Events    events.EventRecorder
-
-	mu   sync.Mutex
-	done map[types.UID]string // namespaces, and the policies whose objects they were given
+// Known is what exists, as far as a watch has told: *state.Cluster. An error is a kind that is not known.
+type Known interface {
+	Get(kind schema.GroupKind, namespace, name string) (engine.Document, bool, error)
+	List(kind schema.GroupKind, namespace string) ([]engine.Document, error)
 }
 
-// SetupWithManager registers the reconciler. It runs on the leader.
+// Generator makes what generate policies ask for exist, and keeps it as they ask for it, whoever changes or deletes it. It is
+// told of changes by Told. It runs on the leader.
+type Generator struct {
+	Client client.Client
+	// Live reads past the cache.
+	Live      client.Reader
+	Known     Known
+	Mapper    meta.RESTMapper
+	Snapshots *Snapshots
+	Status    *GenerateStatus
+	Events    events.EventRecorder
+	Metrics   *GenerateMetrics
+
+	queue   workQueue[objectKey]
+	read    chan struct{} // gets one when a kind was read as a whole
+	ledger  ledger
+	reading sync.Mutex // of the inventory
+}
+
+// How often at most what fails is tried again, and how soon at first.
+const (
+	generateRetry    = 100 * time.Millisecond
+	generateMaxRetry = time.Minute
+)
+
+// generateWorkers bounds the requests to the API server at one time.
+const generateWorkers = 8
+
+// objectKey names an object: one that policies generate something for (a trigger), or one that they generate.
+type objectKey struct {
+	kind            schema.GroupKind
+	namespace, name string
+}
+
+// String is such as Namespace/shop or networking.k8s.io/Ingress/shop/web.
+func (k objectKey) String() string {
+	text := engine.FormatGroupKind(k.kind) + "/"
+	if k.namespace != "" {
+		text += k.namespace + "/"
+	}
+	return text + k.name
+}
+
+var (
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
+	podKind       = schema.GroupKind{Kind: "Pod"}
+)
+
+// SetupWithManager registers the reconciler.
 func (g *Generator) SetupWithManager(m ctrl.Manager) error {
-	g.done = map[types.UID]string{}
-	return ctrl.NewControllerManagedBy(m).Named("generate").
-		For(&corev1.Namespace{}, builder.WithPredicates(predicate.Funcs{
-			UpdateFunc:  func(event.UpdateEvent) bool { return false },
-			DeleteFunc:  g.forget,
-			GenericFunc: func(event.GenericEvent) bool { return false },
+	g.ledger.init()
+	g.read = make(chan struct{}, 1)
+	log := m.GetLogger().WithValues("controller", "generate")
+	return builder.TypedControllerManagedBy[objectKey](m).Named("generate").
+		WithOptions(controller.TypedOptions[objectKey]{
+			MaxConcurrentReconciles: generateWorkers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[objectKey](generateRetry, generateMaxRetry),
+		}).
+		WithLogConstructor(func(trigger *objectKey) logr.Logger {
+			if trigger == nil {
+				return log
+			}
+			return log.WithValues("kind", engine.FormatGroupKind(trigger.kind), "namespace", trigger.namespace, "name", trigger.name)
+		}).
+		WatchesRawSource(source.TypedFunc[objectKey](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[objectKey]) error {
+			g.queue.start(queue)
+			go g.follow(ctx, log)
+			return nil
 		})).
-		WatchesRawSource(g.Snapshots.changes(handler.EnqueueRequestsFromMapFunc(g.all))).
 		Complete(g)
 }
 
-func (g *Generator) forget(e event.DeleteEvent) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.done, e.Object.GetUID())
-	return false
+// follow looks at everything at the start, after each change of the policies, and when a kind was read as a whole.
+func (g *Generator) follow(ctx context.Context, log logr.Logger) {
+	changed := g.Snapshots.listen()
+	for {
+		if err := g.all(); err != nil && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
+			log.Error(err, "list what policies generate for")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-g.read:
+		}
+	}
 }
 
-func (g *Generator) all(ctx context.Context, _ client.Object) []reconcile.Request {
-	var namespaces corev1.NamespaceList
-	if err := g.Client.List(ctx, &namespaces); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "list namespaces")
+// Told takes a change of the state: of something that policies generate for, or of something that they generate.
+func (g *Generator) Told(change state.Change) {
+	snapshot := g.Snapshots.Load()
+	if !g.queue.started() || snapshot == nil {
+		return // all is looked at when the time comes
+	}
+	if change.Name == "" {
+		select {
+		case g.read <- struct{}{}:
+		default: // there is one already
+		}
+		return
+	}
+	key := objectKey{change.Kind, change.Namespace, change.Name}
+	if snapshot.triggers[change.Kind] {
+		g.queue.add(key)
+	}
+	for _, trigger := range g.ledger.seen(key) {
+		g.queue.add(trigger)
+	}
+}
+
+// all looks at everything that policies generate for, after what people wait for.
+func (g *Generator) all() error {
+	snapshot := g.Snapshots.Load()
+	if snapshot == nil {
 		return nil
 	}
-	var out []reconcile.Request
-	for _, namespace := range namespaces.Items {
-		out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: namespace.Name}})
+	var errs []error
+	for kind := range snapshot.triggers {
+		objects, err := g.Known.List(kind, "")
+		errs = append(errs, err)
+		for _, object := range objects {
+			metadata := object.Get("metadata")
+			g.queue.addLate(objectKey{kind, metadata.Get("namespace").Text(), metadata.Get("name").Text()})
+		}
 	}
-	return out
+	return errors.Join(errs...)
 }
 
-// Reconcile applies the objects generated for one namespace. What fails is retried with backoff.
-func (g *Generator) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+// Reconcile makes exist what policies ask for beside one object. What fails is retried with backoff, and keeps nothing else
+// from being done.
+func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Result, error) {
 	snapshot := g.Snapshots.Load()
-	var namespace corev1.Namespace
-	if err := g.Client.Get(ctx, request.NamespacedName, &namespace); err != nil || snapshot == nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // the first snapshot brings us back
+	if snapshot == nil || !snapshot.triggers[trigger.kind] {
+		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	due, key := snapshot.due(&namespace)
-	if namespace.DeletionTimestamp != nil || len(due) == 0 || g.isDone(&namespace, key) {
+	object, found, err := g.Known.Get(trigger.kind, trigger.namespace, trigger.name)
+	switch {
+	case errors.Is(err, state.ErrNotSynced):
+		return ctrl.Result{}, nil // Told brings us back
+	case err != nil:
+		return ctrl.Result{}, fmt.Errorf("look at %s: %w", trigger, err)
+	case !found || object.Get("metadata", "deletionTimestamp").Exists():
+		g.Status.touch(g.ledger.forget(trigger)...)
 		return ctrl.Result{}, nil
 	}
-	namespace.APIVersion, namespace.Kind = "v1", "Namespace"
-	object, err := engine.FromGo(&namespace)
+	request, err := policies.Compose(engine.Create, object, engine.Document{})
 	if err != nil {
-		return ctrl.Result{}, err
+		return ctrl.Result{}, fmt.Errorf("compose request for %s: %w", trigger, err)
 	}
-	review, err := policies.Compose(engine.Create, object, engine.Document{})
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("compose request for namespace %s: %w", namespace.Name, err)
+	work := &generation{Generator: g, snapshot: snapshot, trigger: trigger, object: object}
+	for _, asked := range snapshot.Gate.Generations(ctx, request) {
+		work.settle(ctx, asked)
 	}
-	generated, findings := snapshot.Gate.Generate(ctx, review)
-	var errs []error
-	for _, f := range findings {
-		if f.Failed && due[f.Policy] {
-			errs = append(errs, fmt.Errorf("policy %q: %s", f.Policy, f.Message))
-		}
+	if trigger.kind == namespaceKind {
+		work.failed(g.mark(ctx, snapshot, object, work.held))
 	}
-	for _, object := range generated {
-		if due[object.Policy] {
-			errs = append(errs, g.apply(ctx, &namespace, object))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return ctrl.Result{}, err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.done[namespace.UID] = key
-	return ctrl.Result{}, nil
+	return ctrl.Result{RequeueAfter: work.again}, errors.Join(work.errs...)
 }
 
-func (g *Generator) isDone(namespace *corev1.Namespace, key string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.done[namespace.UID] == key
+// generation is the work on one trigger.
+type generation struct {
+	*Generator
+	snapshot *Snapshot
+	trigger  objectKey
+	object   engine.Document
+	held     bool          // the trigger is a namespace whose pods have to wait
+	again    time.Duration // when to look again at what is not done, 0 for never
+	errs     []error
 }
 
-// due are the generate policies that are not younger than the namespace, and a key that changes when they do. Creation
-// times have whole seconds: a namespace of the policy's own second is new.
-func (s *Snapshot) due(namespace *corev1.Namespace) (map[string]bool, string) {
-	due := map[string]bool{}
-	var keys []string
-	for name, result := range s.Policies {
-		if result.LastGood == nil || len(result.Interest.Generates) == 0 || namespace.CreationTimestamp.Before(&result.Created) {
-			continue
+func (w *generation) failed(err error) {
+	if err != nil {
+		w.errs = append(w.errs, err)
+	}
+}
+
+// settle does what one policy asks for, and notes what came of it.
+func (w *generation) settle(ctx context.Context, asked policies.Generation) {
+	result, known := w.snapshot.Policies[asked.Policy]
+	if !known {
+		return
+	}
+	holdings, err := w.inventory(ctx, asked.Policy, result)
+	out := outcome{generation: result.Generation}
+	switch {
+	case err != nil:
+		out.state, out.message = failedState, err.Error()
+	case !asked.Matched && asked.Err == nil:
+		if w.ledger.note(asked.Policy, w.trigger, outcome{}) {
+			w.Status.touch(asked.Policy)
 		}
-		due[name] = true
-		keys = append(keys, fmt.Sprintf("%s/%s/%d", name, result.UID, result.LastGood.Generation))
+		w.failed(w.unmatched(ctx, asked, holdings))
+		return
+	case asked.Err != nil:
+		err = asked.Err
+		out.state, out.message = failedState, err.Error()
+	case asked.Older && len(holdings.of(w.trigger)) == 0:
+		out.state = olderState
+	case !asked.Writes:
+		out.state, out.message = w.compare(asked, result)
+	default:
+		if err = w.keep(ctx, asked, result, holdings); err == nil {
+			out.state = satisfiedState
+		} else {
+			out.state, out.message = failedState, err.Error()
+		}
+		if pending := new(pendingError); errors.As(err, &pending) {
+			err, out.state = nil, pendingState
+			w.wait(pending.retry)
+		}
 	}
-	slices.Sort(keys)
-	return due, strings.Join(keys, " ")
+	if asked.Writes && asked.Keep.HoldPods && (out.state == failedState || out.state == pendingState) {
+		w.held = true
+	}
+	if w.ledger.note(asked.Policy, w.trigger, out) {
+		w.Status.touch(asked.Policy)
+		w.tell(asked.Policy, out)
+	}
+	if err != nil {
+		w.failed(fmt.Errorf("policy %q for %s: %w", asked.Policy, w.trigger, err))
+		w.Metrics.failures.WithLabelValues(asked.Policy).Inc()
+	}
 }
 
-func (g *Generator) apply(ctx context.Context, namespace *corev1.Namespace, generated policies.Generated) error {
-	data, err := generated.Object.MarshalJSON()
-	if err != nil {
-		return err
+func (w *generation) wait(retry time.Duration) {
+	if retry > 0 && (w.again == 0 || retry < w.again) {
+		w.again = retry
 	}
-	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(data, &object.Object); err != nil {
-		return fmt.Errorf("generated object of policy %q: %w", generated.Policy, err)
+}
+
+// tell makes an event of what failed, once for each reason.
+func (w *generation) tell(policy string, out outcome) {
+	if out.state == failedState {
+		w.Events.Eventf(referenceTo(w.object), nil, "Warning", "GenerateFailed", "Generate", "policy %s: %s",
+			policy, truncate(out.message, maxEventMessage-len(policy)-10))
 	}
-	labels := object.GetLabels()
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[GeneratedByLabel], labels[managedByLabel] = generated.Policy, fieldManager
-	object.SetLabels(labels)
-	if object.GetNamespace() == "" {
-		object.SetNamespace(namespace.Name)
-	}
-	err = g.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(fieldManager), client.ForceOwnership)
-	if err != nil {
-		g.Events.Eventf(namespace, nil, corev1.EventTypeWarning, "GenerateFailed", "Generate",
-			"policy %s could not create %s %s: %v", generated.Policy, object.GetKind(), object.GetName(), err)
-		return fmt.Errorf("apply %s %s/%s of policy %q: %w", object.GetKind(), object.GetNamespace(), object.GetName(), generated.Policy, err)
-	}
-	ctrl.LoggerFrom(ctx).Info("generated", "policy", generated.Policy, "kind", object.GetKind(),
-		"namespace", object.GetNamespace(), "name", object.GetName())
-	return nil
 }

@@ -28,6 +28,9 @@ type Interceptor struct {
 	// Configuration is the name of both webhook configurations.
 	Configuration string
 	Snapshots     *Snapshots
+	// Unmarked names a namespace that does not bear the label yet which keeps its pods from the hook that holds them; "" if
+	// all do that should.
+	Unmarked func() (string, error)
 
 	problem atomic.Pointer[string]
 	settled atomic.Int64 // Unix nanoseconds: from then on, what is served is what CustomResourceDefinitions say
@@ -85,21 +88,46 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	if err == nil {
 		found, present, err = configurations(ctx, i.Client, i.Configuration)
 	}
+	waiting := ""
+	if err == nil {
+		waiting, err = i.awaitMarks(present, rules)
+	}
 	for mutating, configuration := range found {
 		err = errors.Join(err, i.apply(ctx, configuration, mutating, present, rules))
 	}
-	problem := ""
+	problem := waiting
 	if err != nil {
 		problem = err.Error()
 	}
 	i.problem.Store(&problem)
 	switch {
+	case waiting != "" && err == nil:
+		return ctrl.Result{RequeueAfter: marksRetry}, nil
 	case isSettling:
 		return ctrl.Result{RequeueAfter: settlingRetry}, err
 	case len(unserved) > 0:
 		return ctrl.Result{RequeueAfter: unservedRetry}, err
 	}
 	return ctrl.Result{}, err
+}
+
+// marksRetry is how often it is looked whether namespaces are marked: a moment, after a policy begins to hold pods.
+const marksRetry = 200 * time.Millisecond
+
+// awaitMarks leaves out the rules of the hook that holds pods until all namespaces whose pods need not wait are marked. Then the
+// hook concerns no others, even if nobody answers it. Rules that are there already stay.
+func (i *Interceptor) awaitMarks(present, rules map[hook][]admissionv1.RuleWithOperations) (waiting string, err error) {
+	if len(rules[holdHook()]) == 0 || len(present[holdHook()]) > 0 {
+		return "", nil
+	}
+	unmarked, err := i.Unmarked()
+	if err != nil || unmarked != "" {
+		delete(rules, holdHook())
+	}
+	if unmarked != "" {
+		waiting = fmt.Sprintf("namespace %s does not bear the label yet which keeps its pods from it", unmarked)
+	}
+	return waiting, err
 }
 
 // configurations reads both webhook configurations, and the rules of their entries. A missing one is left out.

@@ -188,7 +188,11 @@ func (s *PolicyStatus) ready(ctx context.Context, result PolicyResult) (metav1.C
 	if missing != "" {
 		return not(v1alpha1.ReasonMissingRights, "Sluice may not %s: give these rights by a ClusterRole with the label %s: \"true\"", missing, AggregationLabel)
 	}
-	for _, kind := range i.State {
+	asked := i.State
+	if len(i.Generates) > 0 {
+		asked = append(append(i.State[:len(i.State):len(i.State)], i.Kinds...), i.Generates...)
+	}
+	for _, kind := range asked {
 		if err := s.StateProblem(kind); err != nil {
 			return not(v1alpha1.ReasonStateNotSynced, "%v", err)
 		}

@@ -46,14 +46,32 @@ func NewRights(c client.Client, mapper meta.RESTMapper) *Rights {
 	return &Rights{client: c, mapper: mapper, now: time.Now, kept: map[right]answer{}}
 }
 
+type need struct {
+	kinds []schema.GroupKind
+	verbs []string
+}
+
+func needs(i policies.Interest) []need {
+	out := []need{{i.State, []string{"list", "watch"}}}
+	if len(i.Generates) > 0 {
+		out = append(out, need{i.Kinds, []string{"list", "watch"}})
+	}
+	if i.Keeps {
+		out = append(out, need{i.Generates, []string{"get", "list", "watch", "create", "update", "patch", "delete"}})
+	} else {
+		out = append(out, need{i.Generates, []string{"list", "watch"}})
+	}
+	if i.HoldsPods {
+		out = append(out, need{[]schema.GroupKind{namespaceKind}, []string{"patch"}}, need{[]schema.GroupKind{podKind}, []string{"list", "watch", "patch"}})
+	}
+	return out
+}
+
 // Missing names what a policy needs and Sluice may not do, such as "list, watch ciliumnetworkpolicies.cilium.io"; "" if
 // nothing is missing. Kinds that the API server doesn't serve need no rights.
 func (r *Rights) Missing(ctx context.Context, i policies.Interest) (string, error) {
 	var missing []string
-	for _, need := range []struct {
-		kinds []schema.GroupKind
-		verbs []string
-	}{{i.State, []string{"list", "watch"}}, {i.Generates, []string{"get", "create", "patch"}}} {
+	for _, need := range needs(i) {
 		for _, kind := range need.kinds {
 			mapping, err := r.mapper.RESTMapping(kind)
 			if err != nil {

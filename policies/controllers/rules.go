@@ -21,17 +21,34 @@ type hook struct {
 	workload bool
 	// only is engine.HostNetwork for the entry whose matchConditions keep all other workloads from Sluice.
 	only string
+	// keeps is the name of an entry by which what policies generated is kept; "" for those that judge and repair.
+	keeps string
 }
 
+// The entries by which what policies generated is kept.
+const (
+	guardGenerated  = "guard-generated"  // what was generated can't be changed
+	guardNamespaces = "guard-namespaces" // nor the label of namespaces whose pods need not wait
+	guardPods       = "guard-pods"       // nor the gate of pods that wait
+	holdPods        = "hold-pods"        // which this one gives them
+)
+
+// holdHook is the one whose rules wait until all namespaces that need not wait are marked.
+func holdHook() hook { return hook{mutating: true, keeps: holdPods} }
+
 func hooks() []hook {
-	return []hook{{}, {workload: true}, {workload: true, only: engine.HostNetwork}, {mutating: true}, {mutating: true, workload: true}}
+	return []hook{{}, {workload: true}, {workload: true, only: engine.HostNetwork}, {mutating: true}, {mutating: true, workload: true},
+		{keeps: guardGenerated}, {keeps: guardNamespaces}, {keeps: guardPods}, holdHook()}
 }
 
 // wider is the entry that sends all that h sends, and more.
-func (h hook) wider() hook { return hook{mutating: h.mutating, workload: h.workload} }
+func (h hook) wider() hook { return hook{mutating: h.mutating, workload: h.workload, keeps: h.keeps} }
 
 // name is the entry's name in its configuration.
 func (h hook) name() string {
+	if h.keeps != "" {
+		return h.keeps + ".sluice.dev"
+	}
 	name := "validate"
 	if h.mutating {
 		name = "mutate"
@@ -110,11 +127,30 @@ func wantedOf(interests []policies.Interest) map[hook]map[schema.GroupKind]*inte
 				}
 			}
 			if i.Leaving && i.Judges {
-				want(wanted, hook{}, schema.GroupKind{Kind: "Namespace"}, policies.Interest{Operations: []engine.Operation{engine.Update}})
+				want(wanted, hook{}, namespaceKind, policies.Interest{Operations: []engine.Operation{engine.Update}})
 			}
 		}
 	}
+	for _, i := range interests {
+		wantKept(wanted, i)
+	}
 	return wanted
+}
+
+// wantKept adds what has to be known to keep what a policy generates.
+func wantKept(wanted map[hook]map[schema.GroupKind]*interest, i policies.Interest) {
+	if !i.Keeps {
+		return
+	}
+	for _, kind := range i.Generates {
+		want(wanted, hook{keeps: guardGenerated}, kind, policies.Interest{Operations: []engine.Operation{engine.Create, engine.Update, engine.Delete}})
+	}
+	if i.HoldsPods {
+		want(wanted, hook{keeps: guardNamespaces}, namespaceKind, policies.Interest{
+			Operations: []engine.Operation{engine.Create, engine.Update}, Subresources: []string{"finalize", "status"}})
+		want(wanted, hook{keeps: guardPods}, podKind, policies.Interest{Operations: []engine.Operation{engine.Update}})
+		want(wanted, holdHook(), podKind, policies.Interest{Operations: []engine.Operation{engine.Create}})
+	}
 }
 
 // want adds what a policy wants to know of a kind at a hook. A rule has to have operations: one that the API server

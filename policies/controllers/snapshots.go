@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -20,6 +21,9 @@ type Snapshot struct {
 	Gate       *policies.Gate
 	Policies   map[string]PolicyResult
 	Exceptions map[string]ExceptionResult
+
+	triggers  map[schema.GroupKind]bool // the kinds for whose objects something is generated, or pods are held
+	holdsPods bool                      // some policy holds pods
 }
 
 // PolicyResult is what became of one GatePolicy.
@@ -35,6 +39,28 @@ type PolicyResult struct {
 	Unrestorable bool
 	// Interest is what the version in use wants to be asked about.
 	Interest policies.Interest
+}
+
+// activeGeneration is the generation of the version in use; 0 if there is none.
+func (r PolicyResult) activeGeneration() int64 {
+	if r.LastGood == nil {
+		return 0
+	}
+	return r.LastGood.Generation
+}
+
+// index notes what the policies generate for.
+func (s *Snapshot) index() {
+	s.triggers = map[schema.GroupKind]bool{}
+	for _, result := range s.Policies {
+		i := result.Interest
+		s.holdsPods = s.holdsPods || i.HoldsPods
+		if len(i.Generates) > 0 {
+			for _, kind := range i.Kinds {
+				s.triggers[kind] = true
+			}
+		}
+	}
 }
 
 // ExceptionResult is what became of one GateException.
@@ -80,9 +106,14 @@ func (s *Snapshots) store(snapshot *Snapshot) {
 
 // changes is a source of one event for each new snapshot, handled by h.
 func (s *Snapshots) changes(h handler.EventHandler) source.Source {
+	return source.Channel(s.listen(), h)
+}
+
+// listen returns a channel that gets one event for each new snapshot.
+func (s *Snapshots) listen() chan event.GenericEvent {
 	listener := make(chan event.GenericEvent, 1)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.listeners = append(s.listeners, listener)
-	s.mu.Unlock()
-	return source.Channel(listener, h)
+	return listener
 }

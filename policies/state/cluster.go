@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,6 +32,24 @@ type Cluster struct {
 
 	mu      sync.RWMutex
 	watched map[schema.GroupKind]*watched
+
+	listener atomic.Pointer[func(Change)]
+}
+
+// Change is an object that came, changed or went. Without a name, the whole kind was read, at first or anew.
+type Change struct {
+	Kind            schema.GroupKind
+	Namespace, Name string
+}
+
+// Subscribe has every change told from now on, once the state shows it. tell must not block, and not ask the state. There is one
+// subscriber: a later one takes its place.
+func (c *Cluster) Subscribe(tell func(Change)) { c.listener.Store(&tell) }
+
+func (c *Cluster) tell(change Change) {
+	if listener := c.listener.Load(); listener != nil {
+		(*listener)(change)
+	}
 }
 
 // NewCluster makes a state that watches nothing yet. live reads from the API server itself.

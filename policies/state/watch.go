@@ -250,6 +250,7 @@ func (w *watched) Add(x any) error {
 	defer w.mu.Unlock()
 	if !w.dropped {
 		w.put(o)
+		w.cluster.tell(Change{w.kind, o.Namespace, o.Name})
 	}
 	return nil
 }
@@ -283,6 +284,7 @@ func (w *watched) remove(namespace, name string) {
 	defer w.mu.Unlock()
 	if !w.dropped {
 		w.cluster.Delete(w.kind, namespace, name)
+		w.cluster.tell(Change{w.kind, namespace, name})
 	}
 }
 
@@ -311,6 +313,7 @@ func (w *watched) Replace(objects []any, _ string) error {
 	}
 	w.cluster.retain(w.kind, names)
 	w.synced.Store(true)
+	w.cluster.tell(Change{Kind: w.kind})
 	return nil
 }
 

@@ -1,0 +1,278 @@
+package controllers
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+)
+
+// ledger is what the generator remembers. It is lost with the process, and found again: what exists is read from the API
+// server, what is asked for comes from the policies.
+type ledger struct {
+	mu sync.Mutex
+	// holdings are the objects that exist because of a policy, as far as is known.
+	holdings map[string]*holdings
+	// askedBy says because of what an object exists.
+	askedBy map[objectKey]map[asker]bool
+	// outcomes are what came of each trigger of a policy.
+	outcomes map[string]map[objectKey]outcome
+	// receipts are of objects that were written and of which no watch has told since.
+	receipts map[objectKey]string
+	// accepted are what the API server makes of contents, such as by its defaults.
+	accepted *lru.Cache
+	// unready are the namespaces whose pods have to wait.
+	unready map[string]bool
+	// writes bound how often each object is written.
+	writes *lru.Cache
+}
+
+// acceptedContents bounds the contents of which is remembered what the API server makes of them: few differ, but for
+// the names in them.
+const acceptedContents = 4096
+
+// An object is written up to writeBurst times without a pause, and then every writeInterval: whoever fights over it must not
+// keep the API server busy. writtenObjects bounds those of which this is counted.
+const (
+	writeBurst     = 20
+	writeInterval  = 3 * time.Second
+	writtenObjects = 16384
+)
+
+// throttle says how long an object has to wait before it may be written; 0 counts as a write.
+func (l *ledger) throttle(object objectKey) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known, ok := l.writes.Get(object)
+	if !ok {
+		known = rate.NewLimiter(rate.Every(writeInterval), writeBurst)
+		l.writes.Add(object, known)
+	}
+	reservation := known.(*rate.Limiter).Reserve()
+	wait := reservation.Delay()
+	if wait > 0 {
+		reservation.Cancel()
+	}
+	return wait
+}
+
+func (l *ledger) init() {
+	l.holdings, l.outcomes = map[string]*holdings{}, map[string]map[objectKey]outcome{}
+	l.askedBy, l.receipts = map[objectKey]map[asker]bool{}, map[objectKey]string{}
+	l.accepted, l.writes, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
+}
+
+// asker is a policy that asks for an object because of a trigger.
+type asker struct {
+	policy  string
+	trigger objectKey
+}
+
+// holdings are the objects of one policy by trigger.
+type holdings struct {
+	policy     string
+	uid        types.UID
+	generation int64
+	ledger     *ledger
+	// objects are true once they are known to exist, and false while they are only asked for.
+	objects map[objectKey]map[objectKey]bool
+}
+
+// unattributed stands for the triggers of an object that says nothing about them: all of a policy's triggers ask for it.
+var unattributed = objectKey{}
+
+// of are the objects that exist or are asked for because of a trigger.
+func (h *holdings) of(trigger objectKey) map[objectKey]bool {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	out := maps.Clone(h.objects[trigger])
+	if out == nil {
+		out = map[objectKey]bool{}
+	}
+	return out
+}
+
+// ask notes that an object is asked for because of a trigger. If another policy asks for the same object, the first of the two by
+// name has it: then other is that policy, and nothing is noted.
+func (h *holdings) ask(trigger, object objectKey) (other string) {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	for a := range h.ledger.askedBy[object] {
+		if a.policy < h.policy && (other == "" || a.policy < other) {
+			other = a.policy
+		}
+	}
+	if other == "" {
+		h.put(trigger, object, h.objects[trigger][object])
+	}
+	return other
+}
+
+// exists notes that an object that was asked for exists.
+func (h *holdings) exists(trigger, object objectKey) {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	h.put(trigger, object, true)
+}
+
+func (h *holdings) put(trigger, object objectKey, exists bool) {
+	if h.objects[trigger] == nil {
+		h.objects[trigger] = map[objectKey]bool{}
+	}
+	h.objects[trigger][object] = exists
+	if h.ledger.askedBy[object] == nil {
+		h.ledger.askedBy[object] = map[asker]bool{}
+	}
+	h.ledger.askedBy[object][asker{h.policy, trigger}] = true
+}
+
+// drop notes that an object no longer exists because of a trigger.
+func (h *holdings) drop(trigger, object objectKey) {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	delete(h.objects[trigger], object)
+	if len(h.objects[trigger]) == 0 {
+		delete(h.objects, trigger)
+	}
+	h.ledger.unask(asker{h.policy, trigger}, object)
+}
+
+// isShared tells whether an object exists because of something else, too.
+func (h *holdings) isShared(trigger, object objectKey) bool {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	for a := range h.ledger.askedBy[object] {
+		if a != (asker{h.policy, trigger}) && a.trigger != unattributed {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *ledger) unask(a asker, object objectKey) {
+	delete(l.askedBy[object], a)
+	if len(l.askedBy[object]) == 0 {
+		delete(l.askedBy, object)
+		delete(l.receipts, object)
+	}
+}
+
+// seen notes that a watch told of an object, and returns the triggers because of which it exists.
+func (l *ledger) seen(object objectKey) []objectKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.receipts, object)
+	out := make([]objectKey, 0, len(l.askedBy[object]))
+	for a := range l.askedBy[object] {
+		out = append(out, a.trigger)
+	}
+	return out
+}
+
+// wrote notes that an object was written, and that the state then showed the version before.
+func (l *ledger) wrote(object objectKey, before, content string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.receipts[object] = before + "\n" + content
+}
+
+// isWritten tells whether the object was written like that, and the state does not show it yet.
+func (l *ledger) isWritten(object objectKey, before, content string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.receipts[object] == before+"\n"+content
+}
+
+// forget drops what is known of a trigger that is gone, and returns the policies that it mattered to.
+func (l *ledger) forget(trigger objectKey) (policies []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for policy, outcomes := range l.outcomes {
+		if _, there := outcomes[trigger]; there {
+			delete(outcomes, trigger)
+			policies = append(policies, policy)
+		}
+	}
+	for _, h := range l.holdings {
+		for object := range h.objects[trigger] {
+			l.unask(asker{h.policy, trigger}, object)
+		}
+		delete(h.objects, trigger)
+	}
+	if trigger.kind == namespaceKind {
+		delete(l.unready, trigger.name)
+	}
+	return policies
+}
+
+// outcome is what came of one trigger of a policy.
+type outcome struct {
+	state      string // "" for none
+	generation int64  // of the policy
+	message    string
+}
+
+const (
+	satisfiedState = "satisfied"
+	pendingState   = "pending"
+	failedState    = "failed"
+	olderState     = "older"
+)
+
+// note keeps an outcome and tells whether it is new.
+func (l *ledger) note(policy string, trigger objectKey, out outcome) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.outcomes[policy] == nil {
+		l.outcomes[policy] = map[objectKey]outcome{}
+	}
+	before := l.outcomes[policy][trigger]
+	if out.state == "" {
+		delete(l.outcomes[policy], trigger)
+	} else {
+		l.outcomes[policy][trigger] = out
+	}
+	return before != out
+}
+
+// of are the outcomes of a policy.
+func (l *ledger) of(policy string) map[objectKey]outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.outcomes[policy])
+}
+
+// setReady notes whether a namespace's pods have to wait.
+func (l *ledger) setReady(namespace string, ready bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ready {
+		delete(l.unready, namespace)
+	} else {
+		l.unready[namespace] = true
+	}
+}
+
+func (l *ledger) isUnready(namespace string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unready[namespace]
+}
+
+// forgetPolicy drops what is known of a policy that is gone, or generates nothing any more.
+func (l *ledger) forgetPolicy(policy string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h := l.holdings[policy]; h != nil {
+		for trigger, objects := range h.objects {
+			for object := range objects {
+				l.unask(asker{policy, trigger}, object)
+			}
+		}
+	}
+	delete(l.holdings, policy)
+	delete(l.outcomes, policy)
+}
