@@ -53,7 +53,9 @@ type Options struct {
 	AuditInterval time.Duration
 	// ReservationLife is how long hosts stay reserved; 0 is what `serve` has.
 	ReservationLife time.Duration
-	Log             logr.Logger
+	// BreakGlassGroups are those of serve.
+	BreakGlassGroups []string
+	Log              logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -128,7 +130,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	server, err := serve.New(ctx, serve.Options{
 		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
 		WebhookHost: "127.0.0.1", WebhookPort: ports[0], CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
-		Namespace: Namespace, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
+		Namespace: Namespace, ServiceAccount: "sluice", BreakGlassGroups: o.BreakGlassGroups, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
 	})
 	if err != nil {
 		m.cancel()
