@@ -109,6 +109,7 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 	changed := g.Snapshots.listen()
 	for {
+		g.forgetPolicies()
 		if err := g.all(); err != nil && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
 			log.Error(err, "list what policies generate for")
 		}
@@ -117,6 +118,21 @@ func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 			return
 		case <-changed:
 		case <-g.read:
+		}
+	}
+}
+
+// forgetPolicies drops what is known of policies that are gone, or generate nothing any more: others may have their objects.
+func (g *Generator) forgetPolicies() {
+	snapshot := g.Snapshots.Load()
+	if snapshot == nil {
+		return
+	}
+	for _, name := range g.ledger.policies() {
+		if len(snapshot.Policies[name].Interest.Generates) == 0 {
+			g.ledger.forgetPolicy(name)
+			g.Metrics.triggers.DeletePartialMatch(map[string]string{"policy": name})
+			g.Status.touch(name)
 		}
 	}
 }

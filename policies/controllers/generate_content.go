@@ -7,6 +7,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
 // contentOf is what an object says, in a form that is the same for the same content: all fields but metadata, status and
@@ -60,7 +62,7 @@ func saysAllOf(kept, asked any) bool {
 	case map[string]any:
 		k, ok := kept.(map[string]any)
 		if !ok {
-			return len(a) == 0 && kept == nil
+			return false
 		}
 		for key, inner := range a {
 			if !saysAllOf(k[key], inner) {
@@ -83,8 +85,9 @@ func saysAllOf(kept, asked any) bool {
 	return reflect.DeepEqual(kept, asked)
 }
 
-// isMarked tells whether an object has the labels, annotations and owners that another one has. Further ones are no business
-// of the policy, but for owners of the kind of those that Sluice sets: whose owner goes, goes too.
+// isMarked tells whether an object has the labels, annotations and owners that another one has. Further labels and annotations
+// are no business of the policy; whose owner goes, goes too. The policy's generation is that at which the object was written
+// last: a change of the policy that asks for the same writes nothing.
 func isMarked(kept, asked *unstructured.Unstructured) bool {
 	return hasAll(kept.GetLabels(), asked.GetLabels()) && hasAll(kept.GetAnnotations(), asked.GetAnnotations()) &&
 		sameOwners(kept.GetOwnerReferences(), asked.GetOwnerReferences())
@@ -92,7 +95,7 @@ func isMarked(kept, asked *unstructured.Unstructured) bool {
 
 func hasAll(kept, asked map[string]string) bool {
 	for key, value := range asked {
-		if kept[key] != value {
+		if was, there := kept[key]; !there || was != value && key != v1alpha1.PolicyGenerationAnnotation {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -260,6 +261,20 @@ func (l *ledger) isUnready(namespace string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.unready[namespace]
+}
+
+// policies are those of which something is known.
+func (l *ledger) policies() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[string]bool{}
+	for name := range l.holdings {
+		all[name] = true
+	}
+	for name := range l.outcomes {
+		all[name] = true
+	}
+	return slices.Collect(maps.Keys(all))
 }
 
 // forgetPolicy drops what is known of a policy that is gone, or generates nothing any more.

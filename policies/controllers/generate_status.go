@@ -75,10 +75,6 @@ func (s *GenerateStatus) Reconcile(ctx context.Context, request ctrl.Request) (c
 		return ctrl.Result{}, nil
 	}
 	result, known := snapshot.Policies[request.Name]
-	if !known || len(result.Interest.Generates) == 0 {
-		s.Metrics.triggers.DeletePartialMatch(map[string]string{"policy": request.Name})
-		s.generator.ledger.forgetPolicy(request.Name)
-	}
 	var policy v1alpha1.GatePolicy
 	if err := s.Client.Get(ctx, request.NamespacedName, &policy); err != nil || !known || result.UID != policy.UID {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

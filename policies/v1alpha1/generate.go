@@ -66,8 +66,8 @@ type GenerateExample struct {
 const (
 	// GeneratedByLabel holds the policy's name.
 	GeneratedByLabel = Group + "/generated-by"
-	// RuleAnnotation holds the id of the policy's rule, PolicyGenerationAnnotation the policy's generation, and
-	// TriggerAnnotation the object because of which the generated one exists, as group/Kind and name, such as
+	// RuleAnnotation holds the id of the policy's rule, PolicyGenerationAnnotation the policy's generation when the object was
+	// last written, and TriggerAnnotation the object because of which the generated one exists, as group/Kind and name, such as
 	// Namespace/shop or networking.k8s.io/Ingress/shop/web.
 	RuleAnnotation             = Group + "/rule"
 	PolicyGenerationAnnotation = Group + "/policy-generation"

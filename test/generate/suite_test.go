@@ -5,8 +5,10 @@ package generate_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,14 +45,41 @@ var (
 	manager *installed.Manager
 	admin   client.Client // the cluster's administrator
 	savior  client.Client // who may do the same, and is in the break-glass group
+	asked   requests      // of the API server, by the manager
 )
+
+// requests counts those that write to a namespace.
+type requests struct {
+	mu     sync.Mutex
+	writes map[string]int
+}
+
+func (r *requests) see(request *http.Request) {
+	parts := strings.Split(request.URL.Path, "/namespaces/")
+	if request.Method == http.MethodGet || len(parts) < 2 {
+		return
+	}
+	name, _, _ := strings.Cut(parts[1], "/")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.writes == nil {
+		r.writes = map[string]int{}
+	}
+	r.writes[name]++
+}
+
+func (r *requests) of(namespace string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.writes[namespace]
+}
 
 var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
 	cluster, err = plane.Start(ctx, plane.Options{ControllerManager: true})
 	Expect(err).NotTo(HaveOccurred())
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "baseline",
-		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}})
+		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see})
 	Expect(err).NotTo(HaveOccurred())
 	admin = clientOf(cluster.Config)
 	config, err := cluster.AddUser("savior", "system:masters", breakGlass)

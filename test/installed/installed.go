@@ -55,7 +55,9 @@ type Options struct {
 	ReservationLife time.Duration
 	// BreakGlassGroups are those of serve.
 	BreakGlassGroups []string
-	Log              logr.Logger
+	// Requests sees what the manager asks of the API server; may be nil.
+	Requests func(*http.Request)
+	Log      logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -120,6 +122,9 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 		return err
 	}
 	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
+	if o.Requests != nil {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return watched{next, o.Requests} })
+	}
 	ports, err := freePorts(2)
 	if err != nil {
 		return err
@@ -141,6 +146,18 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	go func() { m.done <- server.Run(ctx) }()
 	cluster.Route(Namespace, service, m.Address)
 	return m.awaitReady(ctx, "http://"+probe+"/readyz")
+}
+
+// watched tells of requests before they are made.
+type watched struct {
+	http.RoundTripper
+	tell func(*http.Request)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.tell(r)
+	return w.RoundTripper.RoundTrip(r)
 }
 
 func (m *Manager) awaitReady(ctx context.Context, url string) error {

@@ -36,7 +36,7 @@ func (p *Plane) startControllerManager(ctx context.Context, options Options, c c
 		return err
 	}
 	kubeconfig := filepath.Join(p.dir, controllerManager+".kubeconfig")
-	if err := p.writeKubeconfig(kubeconfig, config); err != nil {
+	if err := WriteKubeconfig(kubeconfig, config); err != nil {
 		return err
 	}
 	flags := map[string][]string{

@@ -44,7 +44,8 @@ func (p *Plane) KubectlInput(ctx context.Context, stdin io.Reader, args ...strin
 	return out.String(), complaint.String(), nil
 }
 
-func (p *Plane) writeKubeconfig(path string, config *rest.Config) error {
+// WriteKubeconfig writes the file with which a program is the user of a configuration, such as one that AddUser returned.
+func WriteKubeconfig(path string, config *rest.Config) error {
 	const name = "plane"
 	file := clientcmdapi.NewConfig()
 	file.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}

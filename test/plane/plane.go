@@ -121,7 +121,7 @@ func (p *Plane) start(ctx context.Context, options Options) error {
 	if p.Config, err = p.env.Start(); err != nil {
 		return fmt.Errorf("%w%s%s", err, p.logEnd(options, "etcd"), p.logEnd(options, "kube-apiserver"))
 	}
-	if err := p.writeKubeconfig(p.Kubeconfig(), p.Config); err != nil {
+	if err := WriteKubeconfig(p.Kubeconfig(), p.Config); err != nil {
 		return err
 	}
 	c, err := client.New(p.Config, client.Options{Scheme: scheme.Scheme})
@@ -186,10 +186,11 @@ func (p *Plane) environment(ctx context.Context, options Options) (*envtest.Envi
 }
 
 // Route sends what the API server dials at a Service, on any of its ports, to a local address such as
-// "127.0.0.1:9443". The Service may be created later; it needs a cluster IP and no endpoints. A later call replaces
-// the address for new connections, and an empty one refuses them; open connections stay.
-func (p *Plane) Route(namespace, service, localAddr string) {
-	p.routes.set(types.NamespacedName{Namespace: namespace, Name: service}, localAddr)
+// "127.0.0.1:9443"; of several, each new connection goes to the next one that listens. The Service may be created later; it
+// needs a cluster IP and no endpoints. A later call replaces the addresses for new connections, and an empty one refuses
+// them; open connections stay.
+func (p *Plane) Route(namespace, service string, localAddrs ...string) {
+	p.routes.set(types.NamespacedName{Namespace: namespace, Name: service}, localAddrs)
 }
 
 // AddUser returns the configuration of a user with these groups, known to the API server by client certificate. RBAC

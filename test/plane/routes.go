@@ -8,21 +8,23 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// routes knows which local address stands for which Service.
+// routes knows which local addresses stand for which Service.
 type routes struct {
 	mu       sync.RWMutex
-	local    map[types.NamespacedName]string
+	local    map[types.NamespacedName][]string
+	turn     atomic.Uint64
 	services client.Reader // nil until lookIn
 }
 
 func newRoutes() *routes {
-	return &routes{local: map[types.NamespacedName]string{}}
+	return &routes{local: map[types.NamespacedName][]string{}}
 }
 
 // lookIn says where to find the Service that has a cluster IP. Until then cluster IPs do not resolve.
@@ -32,10 +34,10 @@ func (r *routes) lookIn(services client.Reader) {
 	r.services = services
 }
 
-func (r *routes) set(service types.NamespacedName, localAddr string) {
+func (r *routes) set(service types.NamespacedName, localAddrs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.local[service] = localAddr
+	r.local[service] = slices.DeleteFunc(slices.Clone(localAddrs), func(addr string) bool { return addr == "" })
 }
 
 // resolve returns the local address for host:port as the API server dials it. By default that is a Service's cluster IP
@@ -51,11 +53,19 @@ func (r *routes) resolve(ctx context.Context, target string) (string, error) {
 		return "", err
 	}
 	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.local[service] == "" {
+	addrs := r.local[service]
+	r.mu.RUnlock()
+	if len(addrs) == 0 {
 		return "", fmt.Errorf("Service %s has no route: call Plane.Route", service)
 	}
-	return r.local[service], nil
+	first := r.turn.Add(1)
+	for i := range addrs[1:] { // of several, the next in turn that listens
+		addr := addrs[(first+uint64(i))%uint64(len(addrs))]
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
+			return addr, conn.Close()
+		}
+	}
+	return addrs[(first+uint64(len(addrs))-1)%uint64(len(addrs))], nil
 }
 
 func (r *routes) serviceOf(ctx context.Context, host string) (types.NamespacedName, error) {

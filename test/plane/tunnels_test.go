@@ -60,7 +60,7 @@ func TestResolve(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			routes := newRoutes()
-			routes.set(types.NamespacedName{Namespace: "sluice-system", Name: "gate"}, local)
+			routes.set(types.NamespacedName{Namespace: "sluice-system", Name: "gate"}, []string{local})
 			routes.lookIn(fixedServices{services: []corev1.Service{quiet, gate}})
 			if test.services != nil {
 				routes.lookIn(test.services)
@@ -70,6 +70,38 @@ func TestResolve(t *testing.T) {
 				t.Errorf("resolve(%q) = %q, %q; want %q, %q", test.target, got, message(err), test.want, test.wantErr)
 			}
 		})
+	}
+}
+
+// Of several addresses each has its turn, and one where nobody listens is passed over.
+func TestResolveSeveral(t *testing.T) {
+	var live []string
+	for range 2 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		live = append(live, listener.Addr().String())
+	}
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	routes := newRoutes()
+	routes.set(types.NamespacedName{Namespace: "sluice-system", Name: "gate"}, append(live, dead.Addr().String()))
+	routes.lookIn(fixedServices{})
+	seen := map[string]int{}
+	for range 12 {
+		got, err := routes.resolve(t.Context(), "gate.sluice-system.svc:443")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[got]++
+	}
+	if seen[live[0]] < 4 || seen[live[1]] < 4 || seen[dead.Addr().String()] > 0 {
+		t.Errorf("got %v, want each of %v about as often, and never %s", seen, live, dead.Addr())
 	}
 }
 
