@@ -42,11 +42,13 @@ type Metadata struct {
 	NeverRatchets bool
 	// Leaving: the rule is also asked about the update of a Namespace that takes it out of a policy's namespaceSelector.
 	Leaving bool
-	// State are the kinds that the rule asks about; those of conditions only under some parameters.
-	State      []schema.GroupKind
-	conditions map[schema.GroupKind]map[string]any
-	Generates  []schema.GroupKind
-	Parameters map[string]any // a JSON Schema, nil for a rule without parameters
+	// State are the kinds that the rule asks about, some of them only under some parameters: see StateUnder.
+	State   []schema.GroupKind
+	stateIf kindConditions
+	// Generates are the kinds that the rule's generate may produce, some only under some parameters: see GeneratesUnder.
+	Generates   []schema.GroupKind
+	generatesIf kindConditions
+	Parameters  map[string]any // a JSON Schema, nil for a rule without parameters
 }
 
 // Severities are the values of custom.severity, the worst first.
@@ -70,17 +72,18 @@ func metadata(module *ast.Module) (Metadata, error) {
 		}
 	}
 	m.Severity = r.severity()
-	m.Kinds = r.kinds("kinds", true)
+	m.Kinds = r.kinds()
 	m.Operations = r.operations()
 	m.Subresources = r.subresources()
 	m.Only = r.only(m.Kinds)
 	m.Judges = r.texts("judges")
 	m.NeverRatchets = !r.flag("ratchet", true)
 	m.Leaving = r.flag("leaving", false)
-	m.State, m.conditions = r.state()
-	m.Generates = r.kinds("generates", false)
+	m.State, m.stateIf = r.conditionalKinds("state")
+	m.Generates, m.generatesIf = r.conditionalKinds("generates")
 	m.Parameters = r.parameters()
-	r.conditions(m)
+	r.checkConditions("state", m.stateIf, m.Parameters)
+	r.checkConditions("generates", m.generatesIf, m.Parameters)
 	r.unknownKeys()
 	slices.SortFunc(r.errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return m, errors.Join(r.errs...)
@@ -198,16 +201,16 @@ func FormatGroupKind(kind schema.GroupKind) string {
 	return kind.Group + "/" + kind.Kind
 }
 
-func (r *customReader) kinds(key string, required bool) []schema.GroupKind {
-	texts := r.texts(key)
-	if required && len(texts) == 0 {
-		r.bad(key, "missing: name the kinds that the rule judges, such as networking.k8s.io/Ingress")
+func (r *customReader) kinds() []schema.GroupKind {
+	texts := r.texts("kinds")
+	if len(texts) == 0 {
+		r.bad("kinds", "missing: name the kinds that the rule judges, such as networking.k8s.io/Ingress")
 	}
 	var out []schema.GroupKind
 	for _, text := range texts {
 		kind, err := ParseGroupKind(text)
 		if err != nil {
-			r.bad(key, "%v", err)
+			r.bad("kinds", "%v", err)
 			continue
 		}
 		out = append(out, kind)

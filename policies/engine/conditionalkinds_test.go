@@ -86,3 +86,77 @@ func TestBadConditionsOfState(t *testing.T) {
 		}
 	}
 }
+
+// making is a rule that looks for a DaemonSet and generates kinds, each when told to.
+func making(generates string) fstest.MapFS {
+	return fstest.MapFS{"makes.rego": {Data: []byte(`# METADATA
+# title: T
+# description: D
+# custom:
+#   severity: low
+#   kinds: [Namespace]
+#   state: [{kind: apps/DaemonSet, if: {deep: true}}]
+#   generates: ` + generates + `
+#   parameters:
+#     type: object
+#     properties: {flavour: {type: string, default: NetworkPolicy}, deep: {type: boolean, default: false}}
+#     additionalProperties: false
+package sluice.test.makes
+
+generate contains {} if {
+	input.parameters.deep
+	sluice.state.get("apps/DaemonSet", "kube-system", "x")
+}
+`)}}
+}
+
+func TestGeneratesUnderParameters(t *testing.T) {
+	library, err := engine.Load(making(`[{kind: cilium.io/CiliumNetworkPolicy, if: {flavour: Cilium}}, ConfigMap,
+#     {kind: networking.k8s.io/NetworkPolicy, if: {flavour: NetworkPolicy}}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule, _ := library.Rule("test-makes")
+	cilium, configMap := schema.GroupKind{Group: "cilium.io", Kind: "CiliumNetworkPolicy"}, schema.GroupKind{Kind: "ConfigMap"}
+	networkPolicy, daemonSet := schema.GroupKind{Group: "networking.k8s.io", Kind: "NetworkPolicy"}, schema.GroupKind{Group: "apps", Kind: "DaemonSet"}
+	if all := []schema.GroupKind{cilium, configMap, networkPolicy}; !reflect.DeepEqual(rule.Generates, all) {
+		t.Errorf("a rule generates %v, want %v", rule.Generates, all)
+	}
+	for _, c := range []struct {
+		given            map[string]any
+		generates, state []schema.GroupKind
+	}{
+		{nil, []schema.GroupKind{configMap, networkPolicy}, nil},
+		{map[string]any{"flavour": "Cilium"}, []schema.GroupKind{cilium, configMap}, nil},
+		{map[string]any{"flavour": "Cilium", "deep": true}, []schema.GroupKind{cilium, configMap}, []schema.GroupKind{daemonSet}},
+		{map[string]any{"flavour": "Calico", "deep": true}, []schema.GroupKind{configMap}, []schema.GroupKind{daemonSet}},
+	} {
+		complete, err := rule.CompleteParameters(c.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rule.GeneratesUnder(complete); !reflect.DeepEqual(got, c.generates) {
+			t.Errorf("%v: generates %v, want %v", c.given, got, c.generates)
+		}
+		if got := rule.StateUnder(complete); !reflect.DeepEqual(got, c.state) {
+			t.Errorf("%v: asks about %v, want %v", c.given, got, c.state)
+		}
+	}
+}
+
+func TestBadConditionsOfGenerates(t *testing.T) {
+	for generates, want := range map[string]string{
+		`ConfigMap`:                   "custom.generates: want a list",
+		`[configmaps]`:                `custom.generates: "configmaps": want group/Kind`,
+		`[{kind: ConfigMap, if: {}}]`: "custom.generates: want group/Kind, or {kind",
+		`[{kind: ConfigMap, if: {flavor: Cilium}}]`:        "custom.generates: ConfigMap: there is no parameter flavor",
+		`[ConfigMap, {kind: ConfigMap, if: {deep: true}}]`: "custom.generates: ConfigMap is named twice",
+		`[{kind: Secret, if: {deep: true}}]`:               "custom.generates: Secret can't be generated",
+	} {
+		if _, err := engine.Load(making(generates)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want an error with %q, got %v", generates, want, err)
+		} else if strings.Contains(err.Error(), "custom.state") {
+			t.Errorf("%s: the error is not about the state: %v", generates, err)
+		}
+	}
+}
