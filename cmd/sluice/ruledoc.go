@@ -64,7 +64,7 @@ func kindNames(kinds []schema.GroupKind) []string {
 	return out
 }
 
-// parameterDocs reads the top level of a JSON Schema.
+// parameterDocs are the parameters of a JSON Schema, those in an object behind it and named by their path.
 func parameterDocs(schema map[string]any) []parameterDoc {
 	properties, _ := schema["properties"].(map[string]any)
 	required, _ := schema["required"].([]any)
@@ -76,6 +76,10 @@ func parameterDocs(schema map[string]any) []parameterDoc {
 			Name: name, Type: typeName(property), Description: description, Default: property["default"],
 			Required: slices.Contains(required, any(name)),
 		})
+		for _, inner := range parameterDocs(property) {
+			inner.Name = name + "." + inner.Name
+			out = append(out, inner)
+		}
 	}
 	return out
 }

@@ -170,10 +170,14 @@ func TestParameterTypes(t *testing.T) {
 		"properties": map[string]any{
 			"hosts": map[string]any{"type": "array", "items": map[string]any{"type": "string"}},
 			"mode":  map[string]any{"enum": []any{"a", 1.0}, "default": "a"},
+			"pods": map[string]any{"type": "object", "default": map[string]any{}, "properties": map[string]any{
+				"labels": map[string]any{"type": "object"},
+			}},
 		},
 	})
-	if len(docs) != 2 || docs[0].Type != "array of string" || docs[0].remark() != "required" ||
-		docs[1].Type != `"a" or 1` || docs[1].remark() != `default "a"` {
+	if len(docs) != 4 || docs[0].Type != "array of string" || docs[0].remark() != "required" ||
+		docs[1].Type != `"a" or 1` || docs[1].remark() != `default "a"` ||
+		docs[2].Name != "pods" || docs[3].Name != "pods.labels" || docs[3].Type != "object" || docs[3].remark() != "no default" {
 		t.Errorf("%+v", docs)
 	}
 	rule := ruleDoc{ID: "x", Title: "t", State: []string{"Service"}, Generates: []string{"Pod"}, Parameters: docs, References: []string{"https://example.com"}}

@@ -178,6 +178,44 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// What a condition of the schema refuses comes with the reason that stands in the condition.
+func TestConditionsOfParameters(t *testing.T) {
+	source := strings.Replace(module("p", good), "#   kinds", `#   parameters:
+#     type: object
+#     additionalProperties: false
+#     properties:
+#       a/b: {type: string, default: one}
+#       list: {type: object, description: not this, default: {}, properties: {on: {type: boolean, default: false}, items: {type: array, default: []}}}
+#       flag: {type: boolean, default: false}
+#     if: {properties: {a/b: {const: two}}}
+#     then:
+#       properties:
+#         list: {if: {properties: {on: {const: true}}}, then: {properties: {items: {minItems: 1, description: two needs items}}}}
+#         flag: {const: false}
+#     else: {properties: {a/b: {maxLength: 3, description: "short, if it is not two"}}}
+#   kinds`, 1)
+	rule, _ := load(t, map[string]string{"p": source}).Rule("test-p")
+	for given, want := range map[string]string{
+		`{}`:                                "",
+		`{"list":{"on":true}}`:              "",
+		`{"a/b":"two","list":{"on":false}}`: "",
+		`{"a/b":"two","list":{"on":true,"items":[1]}}`:  "",
+		`{"a/b":"two","list":{"on":true}}`:              "spec.parameters.list.items: minItems: got 0, want 1: two needs items",
+		`{"a/b":"two","list":{"on":false},"flag":true}`: "spec.parameters.flag: value must be false",
+		`{"a/b":"three"}`:                               "spec.parameters.a/b: maxLength: got 5, want 3: short, if it is not two",
+		`{"list":{"on":1}}`:                             "spec.parameters.list.on: got number, want boolean",
+	} {
+		var parameters map[string]any
+		if err := json.Unmarshal([]byte(given), &parameters); err != nil {
+			t.Fatal(err)
+		}
+		_, err := rule.CompleteParameters(parameters)
+		if got := fmt.Sprint(err); got != want && (want != "" || err != nil) {
+			t.Errorf("%s: got %v, want %s", given, err, want)
+		}
+	}
+}
+
 // A rule that calls a fact which looks something up has that kind in its state.
 func TestFactsAskState(t *testing.T) {
 	rule, _ := load(t, map[string]string{"r": module("r", "deny contains \"x\" if sluice.ingress.controller(input.request.object) == \"nginx\"\n")}).Rule("test-r")

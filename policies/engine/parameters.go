@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -77,7 +78,7 @@ func (p parameters) complete(given map[string]any) (map[string]any, error) {
 	}
 	withDefaults(value, p.source)
 	if err := p.compiled.Validate(value); err != nil {
-		return nil, parameterError(err)
+		return nil, p.refusal(err)
 	}
 	object, _ := value.(map[string]any)
 	return object, nil
@@ -108,8 +109,9 @@ func withDefaults(value any, schema map[string]any) {
 	}
 }
 
-// parameterError names each refused value by its field path in a GatePolicy, as kubectl users know them.
-func parameterError(err error) error {
+// refusal names each refused value by its field path in a GatePolicy, as kubectl users know them. What only a condition
+// of the schema refuses (then, else) comes with the description that stands there, if any.
+func (p parameters) refusal(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
 		return err
@@ -120,7 +122,11 @@ func parameterError(err error) error {
 	walk = func(e *jsonschema.ValidationError) {
 		if len(e.Causes) == 0 {
 			path := strings.Join(append([]string{"spec", "parameters"}, e.InstanceLocation...), ".")
-			errs = append(errs, fmt.Errorf("%s: %s", path, e.ErrorKind.LocalizedString(printer)))
+			text := e.ErrorKind.LocalizedString(printer)
+			if why := p.conditionText(e.SchemaURL); why != "" {
+				text += ": " + why
+			}
+			errs = append(errs, fmt.Errorf("%s: %s", path, text))
 		}
 		for _, cause := range e.Causes {
 			walk(cause)
@@ -128,4 +134,22 @@ func parameterError(err error) error {
 	}
 	walk(invalid)
 	return errors.Join(errs...)
+}
+
+// pointerEscapes are undone in a key of a JSON pointer.
+var pointerEscapes = strings.NewReplacer("~1", "/", "~0", "~")
+
+// conditionText is the description of the schema at a URL that ends in a JSON pointer, if it is below a condition.
+func (p parameters) conditionText(url string) string {
+	_, pointer, _ := strings.Cut(url, "#/")
+	keys := strings.Split(pointer, "/")
+	if !slices.Contains(keys, "then") && !slices.Contains(keys, "else") {
+		return ""
+	}
+	node := p.source
+	for _, key := range keys {
+		node, _ = node[pointerEscapes.Replace(key)].(map[string]any)
+	}
+	text, _ := node["description"].(string)
+	return strings.TrimSpace(text)
 }
