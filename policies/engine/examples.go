@@ -55,9 +55,9 @@ func Examples(ctx context.Context, folders ...fs.FS) (map[string][]Example, erro
 	if err != nil {
 		return nil, err
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
-	if compiler.Compile(copied(modules)); compiler.Failed() {
-		return nil, errors.Join(compileFaults(compiler.Errors)...)
+	suite := newExampleSuite(modules)
+	if suite.compiler.Failed() {
+		return nil, errors.Join(compileFaults(suite.compiler.Errors)...)
 	}
 	out := map[string][]Example{}
 	var errs []error
@@ -68,7 +68,7 @@ func Examples(ctx context.Context, folders ...fs.FS) (map[string][]Example, erro
 		}
 		id := ruleID(&ast.Package{Path: rulePkg})
 		for _, test := range modules[file].Rules {
-			example, err := newExample(ctx, compiler, modules[file].Package.Path, rulePkg, test)
+			example, err := suite.example(ctx, modules[file].Package.Path, rulePkg, test)
 			errs = append(errs, err)
 			if example.Shows != "" && err == nil {
 				out[id] = append(out[id], example)
@@ -102,14 +102,6 @@ func parseAll(folders []fs.FS) (map[string]*ast.Module, error) {
 	return modules, errors.Join(errs...)
 }
 
-func copied(modules map[string]*ast.Module) map[string]*ast.Module {
-	out := map[string]*ast.Module{}
-	for file, module := range modules {
-		out[file] = module.Copy()
-	}
-	return out
-}
-
 // testedPackage is the package that a module's tests are about.
 func testedPackage(module *ast.Module) (ast.Ref, bool) {
 	path := module.Package.Path
@@ -121,8 +113,22 @@ func testedPackage(module *ast.Module) (ast.Ref, bool) {
 	return path[:len(path)-1].Append(ast.StringTerm(tested)), true
 }
 
-// newExample evaluates a test, and is zero for one that is no example.
-func newExample(ctx context.Context, compiler *ast.Compiler, testPkg, rulePkg ast.Ref, test *ast.Rule) (Example, error) {
+// exampleSuite evaluates tests with the parameters that `sluice test` gives them.
+type exampleSuite struct {
+	compiler *ast.Compiler
+	builtins map[string]*topdown.Builtin
+}
+
+func newExampleSuite(modules map[string]*ast.Module) exampleSuite {
+	p := bindTestParameters(modules)
+	s := exampleSuite{compiler: p.compiler(), builtins: factBuiltins()}
+	s.builtins[parametersFunction] = &topdown.Builtin{Decl: p.function().declaration(), Func: p.function().evaluate}
+	s.compiler.Compile(p.modules)
+	return s
+}
+
+// example evaluates a test, and is zero for one that is no example.
+func (s exampleSuite) example(ctx context.Context, testPkg, rulePkg ast.Ref, test *ast.Rule) (Example, error) {
 	out := Example{File: test.Location.File, Line: test.Location.Row}
 	for _, note := range test.Annotations {
 		if value, ok := note.Custom["example"]; ok {
@@ -138,8 +144,8 @@ func newExample(ctx context.Context, compiler *ast.Compiler, testPkg, rulePkg as
 	witness := &exampleTracer{pkg: rulePkg}
 	query := ast.NewBody(ast.NewExpr(ast.NewTerm(testPkg.Append(ast.StringTerm(string(test.Head.Name))))))
 	passed := false
-	err := topdown.NewQuery(query).WithCompiler(compiler).WithStore(noData{}).WithInput(ast.ObjectTerm()).
-		WithCancel(newMeter(ctx, DefaultBudget())).WithBuiltins(factBuiltins()).WithMetrics(metrics.NoOp()).
+	err := topdown.NewQuery(query).WithCompiler(s.compiler).WithStore(noData{}).WithInput(ast.ObjectTerm()).
+		WithCancel(newMeter(ctx, DefaultBudget())).WithBuiltins(s.builtins).WithMetrics(metrics.NoOp()).
 		WithStrictBuiltinErrors(true).WithQueryTracer(witness).
 		Iter(withState(ctx, nothing{}), func(topdown.QueryResult) error { passed = true; return nil })
 	switch {

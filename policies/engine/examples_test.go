@@ -54,6 +54,20 @@ test_no_example if denied(spec(1)) != set()
 	}
 }
 
+// Tests have the defaults of parameters, whether or not they are examples.
+func TestExamplesHaveDefaults(t *testing.T) {
+	rule := strings.Replace(module("x", "deny contains \"bad\" if input.request.object.spec.bad == input.parameters.bad\n"), "#   kinds",
+		"#   parameters: {type: object, additionalProperties: false, properties: {bad: {type: integer, default: 1}}}\n#   kinds", 1)
+	got, err := engine.Examples(t.Context(), fstest.MapFS{
+		"x.rego": {Data: []byte(rule)},
+		"x_test.rego": {Data: []byte("package sluice.test.x_test\n\nimport data.sluice.test.x\n\n" + strings.ReplaceAll(note, "%s", "refused") +
+			`test_bad if count(x.deny) == 1 with input.request.object as {"spec": {"bad": 1}}`)},
+	})
+	if err != nil || len(got["test-x"]) != 1 || len(got["test-x"][0].Outcome.Deny) != 1 || got["test-x"][0].Parameters.Exists() {
+		t.Errorf("%v, %+v", err, got)
+	}
+}
+
 func TestExamplesThatShowNothing(t *testing.T) {
 	for tests, want := range map[string]string{
 		strings.ReplaceAll(note, "%s", "refused") + `test_a if x.deny == set() with input.request.object as {}`:  "x_test.rego:8:1: METADATA custom.example says refused, but",

@@ -113,9 +113,7 @@ func (s *testSuite) parse(folders []fs.FS) error {
 func (s *testSuite) prepare() {
 	p := bindTestParameters(s.modules)
 	s.bound = p.modules
-	s.compiler = ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).WithRewriteTestRules(true).WithEnablePrintStatements(true).
-		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceTestParameters", MetricName: "sluice_test_parameters",
-			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }}).
+	s.compiler = p.compiler().WithRewriteTestRules(true).WithEnablePrintStatements(true).
 		WithStageAfterID(ast.StageRewriteDynamicTerms, ast.CompilerStageDefinition{Name: "SluiceCaptureSides", MetricName: "sluice_capture_sides",
 			Stage: func(c *ast.Compiler) *ast.Error { captureSides(c.Modules); return nil }})
 	for _, f := range append(slices.Clone(factFunctions()), p.function()) {

@@ -54,6 +54,13 @@ func (p testParameters) holder(file string, module *ast.Module) *ast.Rule {
 	return holder
 }
 
+// compiler compiles modules with the parameters bound.
+func (p testParameters) compiler() *ast.Compiler {
+	return ast.NewCompiler().WithCapabilities(p.capabilities()).WithStrict(true).
+		WithStageAfterID(ast.StageResolveRefs, ast.CompilerStageDefinition{Name: "SluiceTestParameters", MetricName: "sluice_test_parameters",
+			Stage: func(c *ast.Compiler) *ast.Error { p.rewrite(c.Modules); return nil }})
+}
+
 // rewrite points what rules read of input.parameters at their holders, once names are resolved.
 func (p testParameters) rewrite(modules map[string]*ast.Module) {
 	from := ast.InputRootRef.Append(ast.StringTerm("parameters"))
