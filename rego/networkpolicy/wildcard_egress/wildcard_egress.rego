@@ -6,7 +6,8 @@
 #   since policies add up. Policies that only overlap count where some pod is selected by all of them; if the search for
 #   such a pod is given up, this warns. Nor may peers select every pod of every namespace, on whatever ports: neither those of
 #   one rule, nor those of several rules of the policy that have a port in common. Other policies are not looked at for
-#   that, and where it is too complicated to tell, it is taken for yes.
+#   that, and where it is too complicated to tell, it is taken for yes. Where all ports are open, a default deny for the same
+#   pods, which is undone, is named.
 # related_resources:
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors
 #   - https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/#NetworkPolicySpec
@@ -34,10 +35,12 @@
 #     additionalProperties: false
 package sluice.networkpolicy.wildcard_egress
 
+import data.sluice.lib.isolation
+
 deny contains {"msg": msg, "field": wide.field, "fix": fix} if {
 	some wide in excesses
 	not wide.uncertain
-	msg := sprintf("egress reaches %s %s%s, more than %s", [wide.reach, on(wide), together(wide), limit(wide)])
+	msg := sprintf("egress reaches %s %s%s, more than %s%s", [wide.reach, on(wide), together(wide), limit(wide), undone(everything(wide))])
 	fix := remedy(wide)
 }
 
@@ -55,17 +58,15 @@ deny contains {"msg": msg, "field": peer.field, "fix": fix} if {
 	has_egress
 	some peer in sluice.networkpolicy.every_pod(input.request.object)
 	peer.direction == "Egress"
-	msg := everyone(peer)
+	msg := concat("", [everyone(peer), undone(every_port(peer))])
 	fix := "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}"
 }
 
-excesses := sluice.networkpolicy.wide_egress(
-	input.request.object,
-	sluice.state.list("networking.k8s.io/NetworkPolicy", input.request.namespace),
-	input.parameters,
-) if {
+excesses := sluice.networkpolicy.wide_egress(input.request.object, policies, input.parameters) if {
 	has_egress
 }
+
+policies := sluice.state.list("networking.k8s.io/NetworkPolicy", input.request.namespace)
 
 # has_egress keeps policies without egress rules from asking the state.
 has_egress if input.request.object.spec.egress[0]
@@ -95,6 +96,25 @@ shared(wide) := sprintf(" for pods labelled %s", [few(sort([text |
 few(names) := concat(", ", names) if count(names) <= 3
 
 few(names) := sprintf("%s and %d more", [concat(", ", array.slice(names, 0, 3)), count(names) - 3]) if count(names) > 3
+
+# own is the policy itself; its name may be for the API server to make.
+own := {"name": object.get(input.request.object.metadata, "name", ""), "spec": input.request.object.spec}
+
+# undone names the default deny that is left without effect, where nothing limits what is opened.
+undone(unlimited) := isolation.undone(own, "Egress", policies) if {
+	unlimited
+} else := ""
+
+everything(wide) if {
+	startswith(wide.reach, "the whole ")
+	wide.protocol == "any"
+	wide.ports == "all"
+} else := false
+
+every_port(peer) if {
+	not peer.hasPorts
+	not peer.uncertain
+} else := false
 
 limit(wide) := sprintf("a /%d of public addresses", [
 	{

@@ -323,3 +323,32 @@ test_no_egress_rules if {
 			with sluice.networkpolicy.every_pod as [{"direction": "Egress", "field": "x]"}]
 	}
 }
+
+default_deny := {
+	"metadata": {"name": "sluice-default-deny", "namespace": "crm"},
+	"spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
+}
+
+undoing := ", which undoes NetworkPolicy sluice-default-deny for its pods"
+
+messages(object) := {finding.msg | some finding in judged(object, [default_deny]).deny}
+
+test_undone_default_deny if {
+	messages(api([{"to": [block("0.0.0.0/0")]}])) == {concat("", [
+		"egress reaches the whole IPv4 internet on all ports, more than a /8 of public addresses",
+		undoing,
+	])}
+	messages(api([{"to": [{"namespaceSelector": {}}]}])) == {concat("", ["the egress peer selects every pod of every namespace", undoing])}
+}
+
+# Part of what it denies is opened, and it still denies the rest.
+test_default_deny_not_undone if {
+	every egress, msg in {
+		[{"to": [block("0.0.0.0/0")], "ports": tcp}]: "egress reaches the whole IPv4 internet on TCP 443, more than a /8 of public addresses",
+		[{"to": [block("0.0.0.0/0")], "ports": [{"protocol": "TCP"}]}]: "egress reaches the whole IPv4 internet on all TCP ports, more than a /8 of public addresses",
+		[{"to": [block("20.0.0.0/7")]}]: "egress reaches 33,554,432 public addresses on all ports, more than a /8 of public addresses",
+		[{"to": [{"namespaceSelector": {}}], "ports": tcp}]: "the egress peer selects every pod of every namespace",
+	} {
+		messages(api(egress)) == {msg}
+	}
+}

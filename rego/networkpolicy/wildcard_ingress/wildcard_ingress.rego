@@ -6,7 +6,7 @@
 #   address of IPv4 or IPv6. Rules of one policy add up, so several that on every port let in every pod or every address do
 #   the same; other policies are not looked at. Ports that are all ports of TCP, UDP and SCTP are no limit. A public service
 #   names its ports and may let anyone in. Whether peers select every pod is decided by the labels that could exist; where
-#   that is too complicated to tell, it is taken for yes.
+#   that is too complicated to tell, it is taken for yes. A default deny for the same pods, which is undone, is named.
 # related_resources:
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#allow-all-ingress-traffic
 #   - https://kubernetes.io/docs/concepts/services-networking/network-policies/#behavior-of-to-and-from-selectors
@@ -14,12 +14,15 @@
 # custom:
 #   severity: medium
 #   kinds: [networking.k8s.io/NetworkPolicy]
+#   state: [networking.k8s.io/NetworkPolicy]
 package sluice.networkpolicy.wildcard_ingress
+
+import data.sluice.lib.isolation
 
 deny contains {"msg": msg, "field": open.field, "fix": "add from with the clients, or ports with what this service serves"} if {
 	has_ingress
 	some open in sluice.networkpolicy.open_ingress(input.request.object)
-	msg := whoever(open)
+	msg := concat("", [whoever(open), undone(open)])
 }
 
 deny contains {"msg": msg, "field": peer.field, "fix": fix} if {
@@ -27,11 +30,18 @@ deny contains {"msg": msg, "field": peer.field, "fix": fix} if {
 	some peer in sluice.networkpolicy.every_pod(input.request.object)
 	peer.direction == "Ingress"
 	not peer.hasPorts
-	msg := everyone(peer)
+	msg := concat("", [everyone(peer), undone(peer)])
 	fix := "ports of this service, or namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}"
 }
 
 has_ingress if input.request.object.spec.ingress[0]
+
+# own is the policy itself; its name may be for the API server to make.
+own := {"name": object.get(input.request.object.metadata, "name", ""), "spec": input.request.object.spec}
+
+undone(finding) := "" if {
+	finding.uncertain
+} else := isolation.undone(own, "Ingress", sluice.state.list("networking.k8s.io/NetworkPolicy", input.request.namespace))
 
 whoever(open) := "the ingress rule lets in every address on every port" if endswith(open.field, ".from")
 

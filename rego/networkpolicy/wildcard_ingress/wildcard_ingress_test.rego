@@ -200,3 +200,46 @@ test_no_ingress_rules if {
 		found == set()
 	}
 }
+
+default_deny := {
+	"metadata": {"name": "sluice-default-deny", "namespace": "shop"},
+	"spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
+}
+
+policies_of("networking.k8s.io/NetworkPolicy", "shop") := [default_deny]
+
+policies_of("networking.k8s.io/NetworkPolicy", "blog") := []
+
+beside(metadata, ingress) := found if {
+	spec := {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": ingress}
+	found := wildcard_ingress.deny with input.request.object as {"metadata": metadata, "spec": spec}
+		with input.request.namespace as metadata.namespace
+		with sluice.state.list as policies_of
+}
+
+undoing(finding) := object.union(finding, {"msg": concat("", [
+	finding.msg,
+	", which undoes NetworkPolicy sluice-default-deny for its pods",
+])})
+
+# METADATA
+# title: a rule that undoes the default deny
+# custom: {example: refused}
+test_undone_default_deny if {
+	beside({"name": "web", "namespace": "shop"}, [{}]) == {undoing(everyone)}
+	beside({"namespace": "shop"}, [{}]) == {undoing(everyone)}
+	beside({"name": "web", "namespace": "shop"}, [{"from": [{"namespaceSelector": {}}]}]) == {undoing(every_pod(
+		"the ingress peer lets in every pod of every namespace on every port",
+		"spec.ingress[0].from[0]",
+	))}
+	beside({"name": "web", "namespace": "blog"}, [{}]) == {everyone}
+	beside({"name": "sluice-default-deny", "namespace": "shop"}, [{}]) == {everyone}
+	beside({"name": "web", "namespace": "shop"}, [{"ports": https}]) == set()
+}
+
+# Nothing is said to be undone where that is too complicated to tell.
+test_perhaps_undone if {
+	perhaps := [{"field": "spec.ingress", "uncertain": true}]
+	found := beside({"name": "web", "namespace": "shop"}, [{}]) with sluice.networkpolicy.open_ingress as perhaps
+	{finding.msg | some finding in found} == {"the ingress rules may together let in every address on every port: too complicated to tell"}
+}
