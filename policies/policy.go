@@ -76,7 +76,7 @@ func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, err
 	}
 	p.parameters = withDefaults(p.parameters, spec, o.Defaults)
 	p.complete, err = p.rule.CompleteParameters(p.parameters)
-	p.state, p.generates = p.rule.StateUnder(p.complete), p.rule.Generates
+	p.state, p.generates = p.rule.StateUnder(p.complete), p.rule.GeneratesUnder(p.complete)
 	return p, err
 }
 
