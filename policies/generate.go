@@ -3,6 +3,7 @@ package policies
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -159,4 +160,32 @@ func Describe(object engine.Document) string {
 		text += namespace + "/"
 	}
 	return text + object.Get("metadata", "name").Text()
+}
+
+// Trigger names an object because of which others are generated.
+type Trigger struct {
+	Kind            schema.GroupKind
+	Namespace, Name string
+}
+
+// String is such as Namespace/shop or networking.k8s.io/Ingress/shop/web.
+func (t Trigger) String() string {
+	text := engine.FormatGroupKind(t.Kind) + "/"
+	if t.Namespace != "" {
+		text += t.Namespace + "/"
+	}
+	return text + t.Name
+}
+
+// triggerForm is group/Kind or Kind, the namespace if it has one, and the name.
+var triggerForm = regexp.MustCompile(`^((?:[a-z0-9.-]+/)?[A-Z][A-Za-z0-9]*)/(?:([^/]+)/)?([^/]+)$`)
+
+// ParseTrigger is the reverse of Trigger.String; false for anything else.
+func ParseTrigger(text string) (Trigger, bool) {
+	parts := triggerForm.FindStringSubmatch(text)
+	if parts == nil {
+		return Trigger{}, false
+	}
+	kind, err := engine.ParseGroupKind(parts[1])
+	return Trigger{kind, parts[2], parts[3]}, err == nil
 }

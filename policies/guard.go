@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -17,8 +18,8 @@ import (
 var podKind = schema.GroupKind{Kind: "Pod"}
 
 // Guard refuses what only Sluice may do while a policy generates: to change or delete what it generated, to set the label
-// by which a namespace's pods need not wait, and to take the gate from a pod that waits. Whoever asks, this passes in a
-// namespace that is being deleted, and for members of the break-glass groups, whom a warning tells of it.
+// by which a namespace's pods need not wait, and to take the gate from a pod that waits. Whoever asks, this passes where the
+// namespace, or whatever the object was generated for, is being deleted, and for members of the break-glass groups, whom a warning tells of it.
 func (g *Gate) Guard(ctx context.Context, r Request) Decision {
 	if g.isSelf(r.User) {
 		return Decision{Judged: true, Exempt: ownRequest}
@@ -40,8 +41,8 @@ func (g *Gate) Guard(ctx context.Context, r Request) Decision {
 	if d.Allowed() {
 		return d
 	}
-	switch terminating, err := g.isTerminating(ctx, r); {
-	case terminating:
+	switch ending, err := g.isEnding(ctx, r); {
+	case ending:
 		return Decision{Judged: true}
 	case slices.ContainsFunc(g.breakGlass, func(group string) bool { return slices.Contains(r.User.Groups, group) }):
 		d.BreakGlass = true
@@ -58,19 +59,33 @@ const ownRequest = "it is Sluice's own request"
 
 func (g *Gate) isSelf(user User) bool { return g.self != "" && user.Name == g.self }
 
-// isTerminating asks the API server whether the request's namespace is being deleted: the state may still have one of the
-// same name that was deleted before.
-func (g *Gate) isTerminating(ctx context.Context, r Request) (bool, error) {
-	if r.Namespace == "" || g.live == nil {
-		return false, nil
-	}
-	if r.isNamespace() && r.Operation == engine.Update {
+// isEnding tells whether what the request's object is for comes to its end: then everything goes with it, whoever deletes it. Of a
+// namespace the API server is asked: the state may still have one of the same name that was deleted before.
+func (g *Gate) isEnding(ctx context.Context, r Request) (bool, error) {
+	if r.isNamespace() {
 		return r.OldObject.Get("metadata", "deletionTimestamp").Exists(), nil
 	}
-	if r.isNamespace() {
+	kind, namespace, name := namespaceKind, "", r.Namespace
+	if trigger, ok := ParseTrigger(r.OldObject.Get("metadata", "annotations", v1alpha1.TriggerAnnotation).Text()); ok {
+		kind, namespace, name = trigger.Kind, trigger.Namespace, trigger.Name
+	}
+	switch {
+	case name == "":
+		return false, nil
+	case kind != namespaceKind && g.state != nil:
+		trigger, found, err := g.state.Get(kind, namespace, name)
+		if err != nil || !found || trigger.Get("metadata", "deletionTimestamp").Exists() {
+			return err == nil, err
+		}
+		name = r.Namespace
+	}
+	if name == "" || g.live == nil {
 		return false, nil
 	}
-	home, err := g.live.Namespace(ctx, r.Namespace)
+	home, err := g.live.Namespace(ctx, name)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
 	return home.Get("metadata", "deletionTimestamp").Exists(), err
 }
 

@@ -62,19 +62,10 @@ const (
 const generateWorkers = 8
 
 // objectKey names an object: one that policies generate something for (a trigger), or one that they generate.
-type objectKey struct {
-	kind            schema.GroupKind
-	namespace, name string
-}
+type objectKey policies.Trigger
 
 // String is such as Namespace/shop or networking.k8s.io/Ingress/shop/web.
-func (k objectKey) String() string {
-	text := engine.FormatGroupKind(k.kind) + "/"
-	if k.namespace != "" {
-		text += k.namespace + "/"
-	}
-	return text + k.name
-}
+func (k objectKey) String() string { return policies.Trigger(k).String() }
 
 var (
 	namespaceKind = schema.GroupKind{Kind: "Namespace"}
@@ -95,7 +86,7 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 			if trigger == nil {
 				return log
 			}
-			return log.WithValues("kind", engine.FormatGroupKind(trigger.kind), "namespace", trigger.namespace, "name", trigger.name)
+			return log.WithValues("kind", engine.FormatGroupKind(trigger.Kind), "namespace", trigger.Namespace, "name", trigger.Name)
 		}).
 		WatchesRawSource(source.TypedFunc[objectKey](func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[objectKey]) error {
 			g.queue.start(queue)
@@ -181,10 +172,10 @@ func (g *Generator) all() error {
 // from being done.
 func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Result, error) {
 	snapshot := g.Snapshots.Load()
-	if snapshot == nil || !snapshot.triggers[trigger.kind] {
+	if snapshot == nil || !snapshot.triggers[trigger.Kind] {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	object, found, err := g.Known.Get(trigger.kind, trigger.namespace, trigger.name)
+	object, found, err := g.Known.Get(trigger.Kind, trigger.Namespace, trigger.Name)
 	switch {
 	case errors.Is(err, state.ErrNotSynced):
 		return ctrl.Result{}, nil // Told brings us back
@@ -202,7 +193,7 @@ func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Resu
 	for _, asked := range snapshot.Gate.Generations(ctx, request) {
 		work.settle(ctx, asked)
 	}
-	if trigger.kind == namespaceKind {
+	if trigger.Kind == namespaceKind {
 		work.failed(g.mark(ctx, snapshot, object, work.held))
 	}
 	return ctrl.Result{RequeueAfter: work.again}, errors.Join(work.errs...)

@@ -75,16 +75,20 @@ func (w *generation) prepare(document engine.Document, asked policies.Generation
 	annotations[v1alpha1.RuleAnnotation] = result.Interest.Rule
 	annotations[v1alpha1.PolicyGenerationAnnotation] = strconv.FormatInt(result.activeGeneration(), 10)
 	annotations[v1alpha1.TriggerAnnotation] = w.trigger.String()
-	if key.namespace == "" && w.trigger.kind == namespaceKind && len(object.GetOwnerReferences()) == 0 {
+	if key.Namespace == "" && w.trigger.Kind == namespaceKind && len(object.GetOwnerReferences()) == 0 {
+		if !asked.Keep.Existing {
+			return nil, key, fmt.Errorf("generated %s is for all namespaces, those older than the policy among them: say so by spec.generate.existing: true",
+				policies.Describe(document))
+		}
 		delete(annotations, v1alpha1.TriggerAnnotation) // every namespace asks for the same object
 	}
 	object.SetLabels(labels)
 	object.SetAnnotations(annotations)
 	owners := object.GetOwnerReferences()
-	if w.trigger.kind != namespaceKind {
+	if w.trigger.Kind != namespaceKind {
 		metadata := w.object.Get("metadata")
-		owners = append(owners, metav1.OwnerReference{APIVersion: w.object.Get("apiVersion").Text(), Kind: w.trigger.kind.Kind,
-			Name: w.trigger.name, UID: types.UID(metadata.Get("uid").Text())})
+		owners = append(owners, metav1.OwnerReference{APIVersion: w.object.Get("apiVersion").Text(), Kind: w.trigger.Kind.Kind,
+			Name: w.trigger.Name, UID: types.UID(metadata.Get("uid").Text())})
 	}
 	if asked.Keep.OnDelete == v1alpha1.Remove {
 		owners = append(owners, metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion().String(), Kind: policies.PolicyKind,
@@ -106,20 +110,20 @@ func (w *generation) place(document engine.Document) (*unstructured.Unstructured
 	if err != nil {
 		return nil, objectKey{}, fmt.Errorf("generated %s: %w", policies.Describe(document), err)
 	}
-	key := objectKey{kind: object.GroupVersionKind().GroupKind(), name: object.GetName()}
-	mapping, err := w.Mapper.RESTMapping(key.kind, object.GroupVersionKind().Version)
+	key := objectKey{Kind: object.GroupVersionKind().GroupKind(), Name: object.GetName()}
+	mapping, err := w.Mapper.RESTMapping(key.Kind, object.GroupVersionKind().Version)
 	if err != nil {
 		return nil, key, fmt.Errorf("generated %s: the API server does not serve %s: %w", policies.Describe(document), object.GroupVersionKind(), err)
 	}
 	if mapping.Scope.Name() == "namespace" {
-		key.namespace = w.trigger.namespace
-		if w.trigger.kind == namespaceKind {
-			key.namespace = w.trigger.name
+		key.Namespace = w.trigger.Namespace
+		if w.trigger.Kind == namespaceKind {
+			key.Namespace = w.trigger.Name
 		}
-		if key.namespace == "" {
+		if key.Namespace == "" {
 			return nil, key, fmt.Errorf("generated %s: its kind needs a namespace, and %s is in none", policies.Describe(document), w.trigger)
 		}
-		object.SetNamespace(key.namespace)
+		object.SetNamespace(key.Namespace)
 	}
 	return object, key, nil
 }
@@ -130,7 +134,7 @@ func (w *generation) ensure(ctx context.Context, holdings *holdings, key objectK
 	if err != nil {
 		return err
 	}
-	known, found, err := w.Known.Get(key.kind, key.namespace, key.name)
+	known, found, err := w.Known.Get(key.Kind, key.Namespace, key.Name)
 	if err != nil {
 		if problem := new(state.WatchError); errors.Is(err, state.ErrNotSynced) && !errors.As(err, &problem) {
 			return &pendingError{reason: err.Error()}
@@ -233,7 +237,7 @@ func (g *Generator) write(ctx context.Context, object *unstructured.Unstructured
 
 // announce tells of an object that was written; of one that somebody had changed or deleted by an event, too.
 func (w *generation) announce(ctx context.Context, policy string, key objectKey, object *unstructured.Unstructured, reason string) {
-	w.Metrics.written.WithLabelValues(policy, engine.FormatGroupKind(key.kind), reason).Inc()
+	w.Metrics.written.WithLabelValues(policy, engine.FormatGroupKind(key.Kind), reason).Inc()
 	ctrl.LoggerFrom(ctx).Info("generated", "policy", policy, "object", key.String(), "reason", reason)
 	if action, repaired := map[string]string{deletedReason: "Recreate", changedReason: "Restore"}[reason]; repaired {
 		regarding := &corev1.ObjectReference{APIVersion: object.GetAPIVersion(), Kind: object.GetKind(), Namespace: object.GetNamespace(), Name: object.GetName()}
@@ -259,7 +263,7 @@ func (w *generation) compare(asked policies.Generation, result PolicyResult) (st
 		if err != nil {
 			return failedState, err.Error()
 		}
-		known, found, err := w.Known.Get(key.kind, key.namespace, key.name)
+		known, found, err := w.Known.Get(key.Kind, key.Namespace, key.Name)
 		live := map[string]any{}
 		if err == nil && found {
 			err = known.Decode(&live)

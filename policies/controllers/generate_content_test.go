@@ -6,7 +6,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
@@ -109,30 +108,12 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-func TestTriggers(t *testing.T) {
-	for _, key := range []objectKey{
-		{schema.GroupKind{Kind: "Namespace"}, "", "shop"},
-		{schema.GroupKind{Kind: "Service"}, "shop", "web"},
-		{schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}, "shop", "web"},
-		{schema.GroupKind{Group: "networking.k8s.io", Kind: "IngressClass"}, "", "nginx.example.com"},
-	} {
-		if got, ok := parseTrigger(key.String()); !ok || got != key {
-			t.Errorf("%s: got %+v, %v", key, got, ok)
-		}
-	}
-	for _, text := range []string{"", "shop", "Namespace", "Namespace/", "Service/a/b/c", "a/b/c", "/Namespace/a"} {
-		if got, ok := parseTrigger(text); ok {
-			t.Errorf("%q: got %+v", text, got)
-		}
-	}
-}
-
 // An object that two policies ask for is that of the first by name, and of one that many ask for the last asker decides.
 func TestAskedByTwo(t *testing.T) {
 	var l ledger
 	l.init()
 	first, second := l.take("a", PolicyResult{}, nil), l.take("b", PolicyResult{}, nil)
-	object, one, two := objectKey{name: "o"}, objectKey{name: "one"}, objectKey{name: "two"}
+	object, one, two := objectKey{Name: "o"}, objectKey{Name: "one"}, objectKey{Name: "two"}
 	if other := second.ask(one, object); other != "" {
 		t.Errorf("nobody else asks, got %q", other)
 	}
@@ -163,7 +144,7 @@ func TestAskedByTwo(t *testing.T) {
 func TestReceipts(t *testing.T) {
 	var l ledger
 	l.init()
-	key := objectKey{name: "o"}
+	key := objectKey{Name: "o"}
 	l.wrote(key, "uid/7", "content")
 	if !l.isWritten(key, "uid/7", "content") || l.isWritten(key, "uid/8", "content") || l.isWritten(key, "uid/7", "other") {
 		t.Error("a receipt is for one version and one content")
@@ -177,7 +158,7 @@ func TestReceipts(t *testing.T) {
 func TestThrottle(t *testing.T) {
 	var l ledger
 	l.init()
-	key := objectKey{name: "o"}
+	key := objectKey{Name: "o"}
 	for i := range writeBurst {
 		if wait := l.throttle(key); wait != 0 {
 			t.Fatalf("write %d has to wait %s", i, wait)
@@ -186,7 +167,7 @@ func TestThrottle(t *testing.T) {
 	if wait := l.throttle(key); wait <= 0 || wait > writeInterval {
 		t.Errorf("one more has to wait %s", wait)
 	}
-	if wait := l.throttle(objectKey{name: "other"}); wait != 0 {
+	if wait := l.throttle(objectKey{Name: "other"}); wait != 0 {
 		t.Errorf("another object has to wait %s", wait)
 	}
 }

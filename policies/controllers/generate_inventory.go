@@ -3,8 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -88,10 +86,11 @@ func (g *Generator) readInventory(ctx context.Context, policy string, kind schem
 			return fmt.Errorf("list what the policy generated of %s: %w", engine.FormatGroupKind(kind), err)
 		}
 		for _, item := range list.Items {
-			trigger, ok := parseTrigger(item.Annotations[v1alpha1.TriggerAnnotation])
+			because, ok := policies.ParseTrigger(item.Annotations[v1alpha1.TriggerAnnotation])
+			trigger := objectKey(because)
 			switch {
 			case !ok && item.Namespace != "": // the annotation was stripped
-				trigger = objectKey{kind: namespaceKind, name: item.Namespace}
+				trigger = objectKey{Kind: namespaceKind, Name: item.Namespace}
 			case !ok:
 				trigger = unattributed
 			}
@@ -101,19 +100,6 @@ func (g *Generator) readInventory(ctx context.Context, policy string, kind schem
 			return nil
 		}
 	}
-}
-
-// triggerForm is group/Kind or Kind, the namespace if it has one, and the name.
-var triggerForm = regexp.MustCompile(`^((?:[a-z0-9.-]+/)?[A-Z][A-Za-z0-9]*)/(?:([^/]+)/)?([^/]+)$`)
-
-// parseTrigger is the reverse of objectKey.String.
-func parseTrigger(text string) (objectKey, bool) {
-	parts := triggerForm.FindStringSubmatch(text)
-	if parts == nil {
-		return objectKey{}, false
-	}
-	kind, err := engine.ParseGroupKind(parts[1])
-	return objectKey{kind, parts[2], parts[3]}, err == nil && strings.TrimSpace(parts[3]) != ""
 }
 
 // unmatched deals with what was generated for an object that the policy is no longer for. With action Warn or Audit nothing is
@@ -138,14 +124,14 @@ func (w *generation) remove(ctx context.Context, holdings *holdings, key objectK
 		holdings.drop(w.trigger, key)
 		return nil
 	}
-	mapping, err := w.Mapper.RESTMapping(key.kind)
+	mapping, err := w.Mapper.RESTMapping(key.Kind)
 	if err != nil && !meta.IsNoMatchError(err) {
-		return fmt.Errorf("ask whether the API server serves %s: %w", engine.FormatGroupKind(key.kind), err)
+		return fmt.Errorf("ask whether the API server serves %s: %w", engine.FormatGroupKind(key.Kind), err)
 	}
 	if err == nil {
 		object := &metav1.PartialObjectMetadata{}
 		object.SetGroupVersionKind(mapping.GroupVersionKind)
-		err = w.Live.Get(ctx, client.ObjectKey{Namespace: key.namespace, Name: key.name}, object)
+		err = w.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object)
 		if err == nil && object.Labels[v1alpha1.GeneratedByLabel] == policy {
 			uid := object.UID
 			err = w.Client.Delete(ctx, object, client.Preconditions{UID: &uid})
@@ -154,7 +140,7 @@ func (w *generation) remove(ctx context.Context, holdings *holdings, key objectK
 			return fmt.Errorf("delete %s: %w", key, err)
 		}
 		ctrl.LoggerFrom(ctx).Info("generated object removed", "policy", policy, "object", key.String(), "reason", reason)
-		w.Metrics.removed.WithLabelValues(policy, engine.FormatGroupKind(key.kind)).Inc()
+		w.Metrics.removed.WithLabelValues(policy, engine.FormatGroupKind(key.Kind)).Inc()
 	}
 	holdings.drop(w.trigger, key)
 	holdings.drop(unattributed, key)

@@ -203,8 +203,8 @@ func (l *ledger) forget(trigger objectKey) (policies []string) {
 		}
 		delete(h.objects, trigger)
 	}
-	if trigger.kind == namespaceKind {
-		delete(l.unready, trigger.name)
+	if trigger.Kind == namespaceKind {
+		delete(l.unready, trigger.Name)
 	}
 	return policies
 }

@@ -118,8 +118,8 @@ func summary(outcomes map[objectKey]outcome, result PolicyResult) *v1alpha1.Gene
 		}
 		status.Matched++
 		if out.message != "" && (out.state == failedState || !result.Interest.Keeps) {
-			status.Examples = append(status.Examples, v1alpha1.GenerateExample{Kind: engine.FormatGroupKind(trigger.kind),
-				Namespace: trigger.namespace, Name: trigger.name, Message: truncate(out.message, maxExampleLen)})
+			status.Examples = append(status.Examples, v1alpha1.GenerateExample{Kind: engine.FormatGroupKind(trigger.Kind),
+				Namespace: trigger.Namespace, Name: trigger.Name, Message: truncate(out.message, maxExampleLen)})
 		}
 	}
 	slices.SortFunc(status.Examples, func(a, b v1alpha1.GenerateExample) int {

@@ -25,6 +25,7 @@ func served() meta.RESTMapper {
 		{"", "v1", "Service", meta.RESTScopeNamespace},
 		{"", "v1", "Namespace", meta.RESTScopeRoot},
 		{"", "v1", "Pod", meta.RESTScopeNamespace},
+		{"networking.k8s.io", "v1", "NetworkPolicy", meta.RESTScopeNamespace},
 		{"apps", "v1", "Deployment", meta.RESTScopeNamespace},
 	} {
 		m.Add(schema.GroupVersionKind{Group: k.group, Version: k.version, Kind: k.kind}, k.scope)
@@ -191,5 +192,65 @@ func TestPatchesOnDeletionSendNothing(t *testing.T) {
 	}
 	if got, want := text(rules[hook{}]), "[networking.k8s.io]/[v1] [ingresses] [DELETE] Namespaced"; got != want {
 		t.Errorf("validating: %s, want %s", got, want)
+	}
+}
+
+// What is kept is sent by entries of its own, and pods only where a policy holds them.
+func TestRulesThatKeepWhatIsGenerated(t *testing.T) {
+	generating := policies.Interest{Policy: "g", Kinds: []schema.GroupKind{namespaceKind}, Operations: []engine.Operation{engine.Create},
+		Generates: []schema.GroupKind{{Group: "networking.k8s.io", Kind: "NetworkPolicy"}}}
+	const guarded = "[networking.k8s.io]/[v1] [networkpolicies] [CREATE DELETE UPDATE] Namespaced"
+	for _, c := range []struct {
+		name   string
+		change func(*policies.Interest)
+		want   map[hook]string
+	}{
+		{"only told of", func(*policies.Interest) {}, map[hook]string{}},
+		{"kept", func(i *policies.Interest) { i.Keeps = true }, map[hook]string{{keeps: guardGenerated}: guarded}},
+		{"and pods wait", func(i *policies.Interest) { i.Keeps, i.HoldsPods = true, true }, map[hook]string{
+			{keeps: guardGenerated}:  guarded,
+			{keeps: guardNamespaces}: "[]/[v1] [namespaces namespaces/finalize namespaces/status] [CREATE UPDATE] Cluster",
+			{keeps: guardPods}:       "[]/[v1] [pods] [UPDATE] Namespaced",
+			holdHook():               "[]/[v1] [pods] [CREATE] Namespaced",
+		}},
+	} {
+		i := generating
+		c.change(&i)
+		rules, _, err := rulesFor([]policies.Interest{i}, served())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range hooks() {
+			if got := text(rules[h]); got != c.want[h] {
+				t.Errorf("%s: %s: got %q, want %q", c.name, h.name(), got, c.want[h])
+			}
+		}
+	}
+}
+
+// The rules of the hook that holds pods come when all namespaces are marked, and then stay.
+func TestRulesWaitForMarks(t *testing.T) {
+	unmarked, failure := "shop", error(nil)
+	i := Interceptor{Unmarked: func() (string, error) { return unmarked, failure }}
+	some := []admissionv1.RuleWithOperations{{}}
+	rules := func() map[hook][]admissionv1.RuleWithOperations {
+		return map[hook][]admissionv1.RuleWithOperations{holdHook(): some, {}: some}
+	}
+	wanted := rules()
+	waiting, err := i.awaitMarks(nil, wanted)
+	if err != nil || !strings.Contains(waiting, "shop") || len(wanted[holdHook()]) > 0 || len(wanted[hook{}]) == 0 {
+		t.Errorf("unmarked: %q, %v, %v", waiting, err, wanted)
+	}
+	wanted = rules()
+	if waiting, err = i.awaitMarks(rules(), wanted); err != nil || waiting != "" || len(wanted[holdHook()]) == 0 {
+		t.Errorf("there already: %q, %v, %v", waiting, err, wanted)
+	}
+	unmarked, wanted = "", rules()
+	if waiting, err = i.awaitMarks(nil, wanted); err != nil || waiting != "" || len(wanted[holdHook()]) == 0 {
+		t.Errorf("all marked: %q, %v, %v", waiting, err, wanted)
+	}
+	failure, wanted = errors.New("not synced"), rules()
+	if _, err = i.awaitMarks(nil, wanted); err == nil || len(wanted[holdHook()]) > 0 {
+		t.Errorf("nobody knows: %v, %v", err, wanted)
 	}
 }
