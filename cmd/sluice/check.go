@@ -32,11 +32,13 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check FILE|DIR|-...",
 		Short: "Judge manifests as the API server would store them",
 		Long: `Check judges manifests as the API server would store them: with its defaults, then the patches of
-the policies, then their rules. Objects are judged in order, and each exists for those that follow:
-put a Namespace in front of what is in it.
+the policies, then their rules. Objects are judged in order, and each exists for those that follow.
+Namespaces that are created come first, wherever they stand, each with the objects that policies
+generate in it, such as a default deny. The results are in the order of the files.
 
 An object that --state or --old holds is judged as an UPDATE of it, any other as a CREATE, unless
---operation says what happens to all of them.
+--operation says what happens to all of them. Nothing is generated in Namespaces that exist already. An
+object that is also generated is judged as an UPDATE of that, with a warning if the two differ.
 
 What is no Kubernetes object and what no policy judges is counted in the last line, and is an error
 with --strict. Exit code 1 means that a finding fails the check, 2 that something could not be

@@ -18,7 +18,8 @@ import (
 type Options struct {
 	Policies *profile.Set
 	// Paths are files, folders and "-" for Stdin, as in manifest.Paths. Their objects are judged in order,
-	// and each exists for those that follow.
+	// and each exists for those that follow. Namespaces that are created come first, wherever they stand, each with
+	// what is generated in it: in an API server, too, they exist before whatever is in them.
 	Paths []string
 	Stdin io.Reader
 	// State are paths of objects that already exist.
@@ -77,17 +78,14 @@ func Run(ctx context.Context, o Options) (report.Report, error) {
 		s.problem(nil, manifest.Problem{Message: "nothing to judge: the input holds no document"})
 	}
 	total, done := inputs.objects(), 0
-	for _, in := range inputs {
-		s.fileProblems(in.file)
-		for _, object := range in.file.Objects {
-			if err := ctx.Err(); err != nil {
-				return report.Report{}, fmt.Errorf("check %s: %w", in.file.Name, err)
-			}
-			s.judge(ctx, object)
-			if done++; o.Progress != nil {
-				o.Progress(done, total)
-			}
+	err = s.each(ctx, inputs, func(object *manifest.Object) {
+		s.judge(ctx, object)
+		if done++; o.Progress != nil {
+			o.Progress(done, total)
 		}
+	})
+	if err != nil {
+		return report.Report{}, fmt.Errorf("check %w", err)
 	}
 	return s.finish(), nil
 }
@@ -109,8 +107,9 @@ func (s *session) judge(ctx context.Context, object *manifest.Object) {
 		s.findings(sub, policies.Finding{Failed: true, Message: "could not judge: " + decision.Failure})
 	}
 	s.findings(sub, decision.Findings...)
+	s.collision(sub)
 	s.settle(sub)
-	if sub.request.Operation == engine.Create && sub.isNamespace() {
+	if s.begins(sub) {
 		s.generate(ctx, sub)
 	}
 }

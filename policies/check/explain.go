@@ -51,18 +51,15 @@ func Explain(ctx context.Context, o Options, policy, selector string) (Explained
 		}
 		return out, err
 	}
-	for _, in := range inputs {
-		s.fileProblems(in.file)
-		for _, object := range in.file.Objects {
-			if err := ctx.Err(); err != nil {
-				return Explained{}, fmt.Errorf("explain %s: %w", in.file.Name, err)
-			}
-			if object == chosen {
-				out = s.explain(ctx, object, policy)
-				s.watched = object
-			}
-			s.judge(ctx, object)
+	err = s.each(ctx, inputs, func(object *manifest.Object) {
+		if object == chosen {
+			out = s.explain(ctx, object, policy)
+			s.watched = object
 		}
+		s.judge(ctx, object)
+	})
+	if err != nil {
+		return Explained{}, fmt.Errorf("explain %w", err)
 	}
 	for _, f := range s.seen {
 		if f.Policy == policy {
@@ -115,9 +112,9 @@ func (s *session) explain(ctx context.Context, object *manifest.Object, policy s
 		e.Verbs, e.Unasked = append(out.Verbs, e.Verbs...), append(out.Unasked, e.Unasked...)
 		out.Explanation = e
 	}
-	isNamespace := groupKind(object) == schema.GroupKind{Kind: "Namespace"}
-	if out.Policy.Rule.States(engine.Generate) && !(isNamespace && out.Operation == engine.Create) {
-		out.Unasked = append(out.Unasked, "generate is not asked: check generates only for Namespaces that are created")
+	first := groupKind(object) == namespaceKind && out.Operation == engine.Create && !s.begun[object.Name]
+	if out.Policy.Rule.States(engine.Generate) && !first {
+		out.Unasked = append(out.Unasked, "generate is not asked: check generates only for Namespaces that are created, and once for each")
 		out.Verbs = slices.DeleteFunc(out.Verbs, func(v engine.Explanation) bool { return v.Verb == engine.Generate })
 	}
 	return out

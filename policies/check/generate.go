@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -18,44 +19,51 @@ func Generate(ctx context.Context, o Options) ([]policies.Generated, report.Repo
 	if err != nil {
 		return nil, report.Report{}, err
 	}
+	inputs, made := readInputs(o.Paths, o.Stdin), map[*manifest.Object][]policies.Generated{}
+	err = s.each(ctx, inputs, func(object *manifest.Object) {
+		if sub, ok := s.prepare(ctx, object); ok {
+			s.judged(sub)
+			s.settle(sub)
+			made[object] = s.generate(ctx, sub)
+		}
+	})
+	if err != nil {
+		return nil, report.Report{}, fmt.Errorf("generate for %w", err)
+	}
 	var out []policies.Generated
-	for _, in := range readInputs(o.Paths, o.Stdin) {
-		s.fileProblems(in.file)
+	for _, in := range inputs {
 		for _, object := range in.file.Objects {
-			if err := ctx.Err(); err != nil {
-				return nil, report.Report{}, fmt.Errorf("generate for %s: %w", in.file.Name, err)
-			}
-			if sub, ok := s.prepare(ctx, object); ok {
-				s.judged(sub)
-				s.settle(sub)
-				out = append(out, s.generate(ctx, sub)...)
-			}
+			out = append(out, made[object]...)
 		}
 	}
 	return out, s.finish(), nil
 }
 
-// generate asks for what has to exist beside an object, and makes it exist. What is returned is as the rule
-// wrote it, in its namespace.
+// generate asks for what has to exist beside an object, and makes it exist, unless it is there already. What is
+// returned is as the rule wrote it, in its namespace.
 func (s *session) generate(ctx context.Context, sub subject) []policies.Generated {
 	generated, findings := s.gate.Generate(ctx, sub.request)
 	s.findings(sub, findings...)
 	var out []policies.Generated
 	for _, g := range generated {
-		written, stored, err := placed(g.Object, sub.request.Namespace)
+		written, stored, err := Placed(g.Object, sub.request.Namespace)
 		if err != nil {
 			s.findings(sub, policies.Finding{Policy: g.Policy, Failed: true,
 				Message: "could not judge: the generated object is not valid: " + err.Error()})
 			continue
 		}
-		s.state.Put(stored)
-		out = append(out, policies.Generated{Policy: g.Policy, Object: written})
+		made := policies.Generated{Policy: g.Policy, Object: written}
+		if id := identityOf(stored); !s.existing[id] {
+			s.state.Put(stored)
+			s.generated[id] = made
+		}
+		out = append(out, made)
 	}
 	return out
 }
 
-// placed puts an object into a namespace, unless its kind has none, and decodes it as the API server would.
-func placed(object engine.Document, namespace string) (written, stored engine.Document, err error) {
+// Placed puts a generated object into a namespace, unless its kind has none, and decodes it as the API server would.
+func Placed(object engine.Document, namespace string) (written, stored engine.Document, err error) {
 	text, err := json.Marshal(object)
 	if err != nil {
 		return written, stored, err
@@ -81,4 +89,22 @@ func placed(object engine.Document, namespace string) (written, stored engine.Do
 	}
 	stored, err = engine.ParseJSON(decoded.JSON)
 	return written, stored, err
+}
+
+// collision tells that an object of the input is also generated, and that the two differ. The input's is judged as a
+// change of the generated one, but in a cluster the generator puts its own in place again.
+func (s *session) collision(sub subject) {
+	made, generated := s.generated[identityOf(sub.request.Subject())]
+	if !generated {
+		return
+	}
+	_, fields, err := Applied(sub.request.Subject(), made.Object)
+	if err != nil || len(fields) == 0 {
+		return // what can't be compared has been refused already
+	}
+	s.findings(sub, policies.Finding{
+		Policy: made.Policy, Effect: policies.EffectWarn, Field: "metadata.name",
+		Message: "the policy generates an object of this name, and puts its own " + strings.Join(fields, ", ") + " in place of these",
+		Fix:     "give this object another name, or leave it out",
+	})
 }

@@ -24,31 +24,36 @@ func Fix(ctx context.Context, o Options) ([]Fixed, report.Report, error) {
 	if err != nil {
 		return nil, report.Report{}, err
 	}
-	var out []Fixed
-	for _, in := range readInputs(o.Paths, o.Stdin) {
-		s.fileProblems(in.file)
-		var edits []manifest.Edit
-		for _, object := range in.file.Objects {
-			if err := ctx.Err(); err != nil {
-				return nil, report.Report{}, fmt.Errorf("fix %s: %w", in.file.Name, err)
-			}
-			sub, ok := s.prepare(ctx, object)
-			if !ok {
-				continue
-			}
-			s.judged(sub)
-			s.settle(sub)
-			edit, err := sub.edit()
-			if err != nil {
-				s.problem(object, object.Problem("", err.Error()))
-				continue
-			}
-			edits = append(edits, edit)
+	inputs, edits := readInputs(o.Paths, o.Stdin), map[*manifest.Object]manifest.Edit{}
+	err = s.each(ctx, inputs, func(object *manifest.Object) {
+		sub, ok := s.prepare(ctx, object)
+		if !ok {
+			return
 		}
+		s.judged(sub)
+		s.settle(sub)
+		edit, err := sub.edit()
+		if err != nil {
+			s.problem(object, object.Problem("", err.Error()))
+			return
+		}
+		edits[object] = edit
+	})
+	if err != nil {
+		return nil, report.Report{}, fmt.Errorf("fix %w", err)
+	}
+	var out []Fixed
+	for _, in := range inputs {
 		if in.text == nil {
 			continue // could not be read
 		}
-		after, err := manifest.Apply(in.file, edits)
+		var own []manifest.Edit
+		for _, object := range in.file.Objects {
+			if edit, ok := edits[object]; ok {
+				own = append(own, edit)
+			}
+		}
+		after, err := manifest.Apply(in.file, own)
 		if err != nil {
 			s.problem(nil, manifest.Problem{File: in.file.Name, Message: err.Error()})
 			after = in.text

@@ -26,12 +26,15 @@ type session struct {
 	gate     *policies.Gate
 	state    state.Files
 	existing map[identity]bool // from State and Old
-	report   report.Report
-	skipped  map[string]int
-	denied   map[*manifest.Object]bool
-	warned   map[*manifest.Object]bool
-	watched  *manifest.Object   // whose findings are kept as the gate gave them
-	seen     []policies.Finding // of watched
+	// generated is what was generated so far, and begun are the Namespaces for which that was asked.
+	generated map[identity]policies.Generated
+	begun     map[string]bool
+	report    report.Report
+	skipped   map[string]int
+	denied    map[*manifest.Object]bool
+	warned    map[*manifest.Object]bool
+	watched   *manifest.Object   // whose findings are kept as the gate gave them
+	seen      []policies.Finding // of watched
 }
 
 // identity is what tells objects apart.
@@ -46,6 +49,7 @@ func newSession(o Options) (*session, error) {
 	}
 	s := &session{
 		options: o, state: state.NewFiles(), existing: map[identity]bool{}, skipped: map[string]int{},
+		generated: map[identity]policies.Generated{}, begun: map[string]bool{},
 		denied: map[*manifest.Object]bool{}, warned: map[*manifest.Object]bool{},
 	}
 	budget := engine.DefaultBudget()
@@ -121,10 +125,6 @@ type subject struct {
 	patches   []policies.Patch
 }
 
-func (s subject) isNamespace() bool {
-	return s.request.Kind.GroupKind() == schema.GroupKind{Kind: "Namespace"}
-}
-
 // prepare composes the request for an object and patches it. It fails for what is not to be judged, after
 // saying why.
 func (s *session) prepare(ctx context.Context, object *manifest.Object) (subject, bool) {
@@ -167,8 +167,9 @@ func (s *session) compose(document engine.Document) (policies.Request, error) {
 		return policies.Request{}, err
 	}
 	operation := s.options.Operation
+	_, generated := s.generated[id]
 	switch {
-	case operation == "" && s.existing[id] && found:
+	case operation == "" && (s.existing[id] || generated) && found:
 		operation = engine.Update
 	case operation == "":
 		operation = engine.Create

@@ -20,7 +20,7 @@ func NewFiles() Files { return Files{NewIndex()} }
 func (f Files) Namespace(_ context.Context, name string) (engine.Document, error) {
 	object, found, err := f.Get(namespaceKind, "", name)
 	if err == nil && !found {
-		err = fmt.Errorf("the labels of namespace %s are not known; give its Namespace object, in front of this one or with --state", name)
+		err = fmt.Errorf("the labels of namespace %s are not known; give its Namespace object as well, or with --state", name)
 	}
 	return object, err
 }
