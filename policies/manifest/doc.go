@@ -1,7 +1,7 @@
 // Package manifest turns YAML and JSON streams into Kubernetes objects and
 // back, and knows the line and column of every field on the way.
 //
-// Read splits a file into objects; Decode brings an object into the form in
+// Read splits a file into objects, and ReadDumps those of a whole cluster; Decode brings an object into the form in
 // which the API server stores it and hands it to webhooks; Apply writes RFC 6902
 // patches into the text a person wrote, leaving everything else alone.
 package manifest
@@ -18,6 +18,8 @@ import (
 const (
 	// MaxFileSize is the largest file that is read, in bytes.
 	MaxFileSize = 64 << 20
+	// MaxDumpSize is the largest file that ReadDumps reads, in bytes.
+	MaxDumpSize = 1 << 30
 	// MaxDepth is the deepest nesting of mappings and lists that is read.
 	MaxDepth = 100
 )

@@ -29,6 +29,8 @@ type part struct {
 	offset       int // of text in the file, after a byte order mark
 	line, column int // of text's first byte in the file, from 1
 	json         bool
+	outline      Outline // nil for whole objects
+	above        int     // levels of nesting that text is in
 }
 
 // Position is the line and column in the file of the field with this path, as
@@ -87,15 +89,12 @@ func Documents(name string, data []byte) ([]*Document, []Problem) {
 // problem and doesn't keep the other documents from being read.
 func parse(name string, data []byte) ([]*Document, []Problem) {
 	if len(data) > MaxFileSize {
-		return nil, []Problem{{File: name, Message: "file is larger than 64 MiB; split it"}}
+		return nil, []Problem{{File: name, Message: tooLarge(MaxFileSize)}}
 	}
-	data = bytes.TrimPrefix(data, byteOrderMark())
-	if bad := invalidUTF8(data); bad >= 0 {
-		line, column := textPosition(data, bad)
-		return nil, []Problem{{File: name, Line: line, Column: column,
-			Message: "not UTF-8 text; manifests are YAML or JSON in UTF-8"}}
+	data, last, bad := textOf(name, data)
+	if bad != nil {
+		return nil, bad
 	}
-	last := bytes.Count(data, []byte("\n")) + 1
 	var docs []*Document
 	var problems []Problem
 	for _, p := range splitYAML(data) {
@@ -104,6 +103,17 @@ func parse(name string, data []byte) ([]*Document, []Problem) {
 		problems = append(problems, bad...)
 	}
 	return docs, problems
+}
+
+// textOf is data without a byte order mark, and the number of its last line. It is a problem if it is not text.
+func textOf(name string, data []byte) (text []byte, lastLine int, problems []Problem) {
+	text = bytes.TrimPrefix(data, byteOrderMark())
+	if bad := invalidUTF8(text); bad >= 0 {
+		line, column := textPosition(text, bad)
+		return nil, 0, []Problem{{File: name, Line: line, Column: column,
+			Message: "not UTF-8 text; manifests are YAML or JSON in UTF-8"}}
+	}
+	return text, bytes.Count(text, []byte("\n")) + 1, nil
 }
 
 // parsePart parses one part as JSON values or as a YAML document. What begins

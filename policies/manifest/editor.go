@@ -43,7 +43,7 @@ func (e *editor) document() ([]byte, error) {
 func (e *editor) parse() (*yaml.Node, error) {
 	var root *yaml.Node
 	if e.json {
-		tree, _, bad := jsonTree(e.text)
+		tree, _, bad := jsonTree(e.text, MaxDepth)
 		if bad != nil {
 			return nil, fmt.Errorf("parse patched text: %s", bad.message)
 		}
@@ -75,7 +75,7 @@ func (e *editor) splice(op Op) error {
 	}
 	value := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 	if op.Op != "remove" {
-		tree, _, bad := jsonTree(op.Value)
+		tree, _, bad := jsonTree(op.Value, MaxDepth)
 		if bad != nil {
 			return fmt.Errorf("value of the operation: %s", bad.message)
 		}

@@ -24,18 +24,21 @@ func parseJSON(name string, p part, lastLine int) ([]*Document, []Problem) {
 			return docs, nil
 		}
 		at.advance(len(p.text) - len(rest))
-		value := part{offset: p.offset + at.seen, line: at.line, column: at.column, json: true}
+		value := part{offset: p.offset + at.seen, line: at.line, column: at.column, json: true, outline: p.outline, above: p.above}
 		doc := &Document{File: name, Line: at.line, Column: at.column, part: value, lastLine: lastLine}
 		if len(docs) > 0 && rest[0] != '{' && rest[0] != '[' {
 			return docs, []Problem{doc.problem(nil, "",
 				"unexpected text after a JSON value; expected another object or the end of the file")}
 		}
-		root, size, err := jsonTree(rest)
+		root, size, err := jsonTree(rest, MaxDepth-p.above)
 		if err != nil {
 			line, column := doc.at(textPosition(rest, err.offset))
 			return docs, []Problem{{File: name, Line: line, Column: column, Message: err.message}}
 		}
-		doc.part.text, doc.root, doc.JSON = rest[:size], root, bytes.Clone(rest[:size])
+		doc.part.text, doc.root = rest[:size], root
+		if !doc.outlined() {
+			doc.JSON = bytes.Clone(rest[:size])
+		}
 		docs = append(docs, doc)
 		at.advance(at.seen + size)
 	}
@@ -48,12 +51,12 @@ type jsonError struct {
 }
 
 // jsonTree parses the first JSON value of text into the same nodes a YAML parser
-// would produce, and returns its length.
-func jsonTree(text []byte) (*yaml.Node, int, *jsonError) {
+// would produce, and returns its length. Depth is how deep it may be.
+func jsonTree(text []byte, depth int) (*yaml.Node, int, *jsonError) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	b := jsonBuilder{text: text, decoder: decoder, line: 1, column: 1}
-	node, bad := b.value(MaxDepth)
+	node, bad := b.value(depth)
 	if bad != nil {
 		return nil, 0, bad
 	}

@@ -22,7 +22,11 @@ type Source struct {
 // directories left out, symbolic links followed once), and "-" for stdin. A file
 // that two arguments name is read once. What can't be read is a problem.
 func Paths(args []string, stdin io.Reader) ([]Source, []Problem) {
-	w := walker{seen: map[string]bool{}}
+	return paths(args, stdin, MaxFileSize)
+}
+
+func paths(args []string, stdin io.Reader, maxSize int) ([]Source, []Problem) {
+	w := walker{seen: map[string]bool{}, maxSize: maxSize}
 	for _, arg := range args {
 		if arg == "-" {
 			if !w.seen["-"] {
@@ -54,6 +58,7 @@ type walker struct {
 	sources  []Source
 	problems []Problem
 	seen     map[string]bool
+	maxSize  int // of a file
 }
 
 func (w *walker) fail(path, message string) {
@@ -139,15 +144,19 @@ func (w *walker) read(name string, from io.Reader) {
 		w.fail(name, "can't be read: there is no standard input")
 		return
 	}
-	data, err := io.ReadAll(io.LimitReader(from, MaxFileSize+1))
+	data, err := io.ReadAll(io.LimitReader(from, int64(w.maxSize)+1))
 	switch {
 	case err != nil:
 		w.fail(name, "can't be read: "+reasonOf(err))
-	case len(data) > MaxFileSize:
-		w.fail(name, fmt.Sprintf("file is larger than %d MiB; split it", MaxFileSize>>20))
+	case len(data) > w.maxSize:
+		w.fail(name, tooLarge(w.maxSize))
 	default:
 		w.sources = append(w.sources, Source{Name: name, Data: data})
 	}
+}
+
+func tooLarge(maxSize int) string {
+	return fmt.Sprintf("file is larger than %d MiB; split it", maxSize>>20)
 }
 
 // reasonOf is an error's reason without the path, which the problem names.

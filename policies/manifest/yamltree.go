@@ -29,8 +29,11 @@ func parseYAML(name string, p part, lastLine int) (*Document, []Problem) {
 	}
 	doc.root = root
 	doc.Line, doc.Column = doc.place(root)
-	if deep := tooDeep(root, MaxDepth); deep != nil {
+	if deep := tooDeep(root, MaxDepth-p.above); deep != nil {
 		return nil, []Problem{doc.problem(deep, "", depthMessage())}
+	}
+	if doc.outlined() {
+		return doc, nil
 	}
 	converted, err := kyaml.YAMLToJSON(p.text)
 	if err != nil {
