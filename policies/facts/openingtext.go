@@ -12,6 +12,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// About is o told of others than the pods of a selector, such as "pod web-1": who is what Pods says, and the subject of
+// Text.
+func (o Opening) About(who string) Opening {
+	o.Text = who + strings.TrimPrefix(o.Text, o.subject())
+	o.Pods = who
+	return o
+}
+
+// subject is what Text begins with.
+func (o *Opening) subject() string { return o.Pods + " in " + o.Namespace }
+
 // sentence is the Text of o.
 func (o *Opening) sentence(example point, closing bool) string {
 	may := "may now"
@@ -22,7 +33,7 @@ func (o *Opening) sentence(example point, closing bool) string {
 	if o.Direction == Ingress {
 		reach = " be reached from "
 	}
-	begin := o.Pods + " in " + o.Namespace + " " + may + reach
+	begin := o.subject() + " " + may + reach
 	if o.Uncertain {
 		return begin + o.granted() + ": too complicated to tell whether it is new"
 	}

@@ -272,3 +272,18 @@ func TestOpenedGivesUp(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
+
+func TestAbout(t *testing.T) {
+	opened, err := Opened(inShop(t, isolated), inShop(t, isolated, out("web", "{to: [{ipBlock: {cidr: 10.0.0.1/32}}]}")), OpenOptions{})
+	if err != nil || len(opened.List) != 1 {
+		t.Fatalf("%+v, %v", opened, err)
+	}
+	const rest = " may now reach 10.0.0.1:443 (10.0.0.1/32 on all ports)"
+	o := opened.List[0]
+	if about := o.About("pod web-1"); about.Text != "pod web-1"+rest || about.Pods != "pod web-1" {
+		t.Errorf("%+v", about)
+	}
+	if o.Text != "pods app=web in shop"+rest {
+		t.Errorf("it is changed: %+v", o)
+	}
+}
