@@ -33,6 +33,12 @@ func TestGolden(t *testing.T) {
 			outputs[name+"."+format] = write(t, format, r, TextOptions{})
 		}
 	}
+	for name, d := range dryRuns() {
+		for _, format := range DiffFormats() {
+			outputs["dryrun-"+name+"."+format] = writeDryRun(t, format, d, TextOptions{})
+		}
+	}
+	outputs["dryrun-shop.color"] = writeDryRun(t, FormatText, dryRuns()["shop"], TextOptions{Color: true})
 	for name, got := range outputs {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".golden")

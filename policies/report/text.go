@@ -162,20 +162,23 @@ func count(n int, noun string) string {
 
 // painter colours the word that says how severe a line is.
 func painter(enabled bool) func(action string) string {
+	return func(action string) string { return styled(enabled, action, action) }
+}
+
+// styled is text in the colour of an action.
+func styled(enabled bool, action, text string) string {
 	if !enabled {
-		return func(action string) string { return action }
+		return text
 	}
-	return func(action string) string {
-		style := color.New(color.FgGreen)
-		switch action {
-		case ActionDeny, ActionError, wordOpens:
-			style = color.New(color.FgRed, color.Bold)
-		case ActionWarn:
-			style = color.New(color.FgYellow, color.Bold)
-		case ActionAudit:
-			style = color.New(color.FgCyan)
-		}
-		style.EnableColor()
-		return style.Sprint(action)
+	style := color.New(color.FgGreen)
+	switch action {
+	case ActionDeny, ActionError, wordOpens:
+		style = color.New(color.FgRed, color.Bold)
+	case ActionWarn:
+		style = color.New(color.FgYellow, color.Bold)
+	case ActionAudit:
+		style = color.New(color.FgCyan)
 	}
+	style.EnableColor()
+	return style.Sprint(text)
 }
