@@ -3,44 +3,71 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sluice-gate/sluice/policies/check"
+	"github.com/sluice-gate/sluice/policies/dryrun"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/report"
 )
 
 type generateFlags struct {
 	policyFlags
 	objectFlags
-	files []string
+	files  []string
+	dryRun bool
+	output string
 }
 
 func newGenerateCommand() *cobra.Command {
-	var f generateFlags
+	f := generateFlags{output: report.FormatText}
 	command := &cobra.Command{
 		Use:   "generate -f FILE",
 		Short: "Print what generate policies would produce",
 		Long: `Generate prints, as YAML, the objects that policies would make exist because the given objects exist,
-such as the default deny of a new namespace.` + policyHelp,
+such as the default deny of a new namespace.
+
+With --dry-run it says instead what that would do to a cluster that lives. Give it the Namespaces, Pods
+and NetworkPolicies that exist: for each Namespace it prints which objects are new, or change one that
+exists, and which pods lose traffic that is open to them today, with an example. Generated objects come
+to namespaces that are created after their policy; this is as if those that exist were created now. It
+is told as far as NetworkPolicies tell. Of pods that don't run now, such as a CronJob's, nothing is
+known. If no Namespace has Pods, it is told of the labels that pods could have, as sluice diff does. A
+generated object of another kind that may close traffic, such as a CiliumNetworkPolicy, is named and
+not judged. What a policy would generate that only warns is named, too.
+
+Exit code 1 of a dry run means that traffic is closed, or may be where it is too complicated to tell, 2
+that something could not be judged: input that is not valid, of which then nothing is compared, a policy
+that failed, or an object that closes what NetworkPolicies don't tell.` + policyHelp,
 		Example: `  sluice generate -f namespace.yaml
-  sluice generate -f namespace.yaml | kubectl apply -f -`,
+  sluice generate -f namespace.yaml | kubectl apply -f -
+  kubectl get namespaces,pods,networkpolicies -A -o yaml | sluice generate --dry-run -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return f.run(command) },
 	}
 	command.Flags().StringArrayVarP(&f.files, "filename", "f", nil, "`FILE`, folder or - with the objects (repeatable)")
 	_ = command.MarkFlagRequired("filename") // it fails only for a flag that isn't there
+	command.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what the objects would change in the cluster that the files describe")
+	addChoice(command, &f.output, "output", "o", "format of a dry run", report.DiffFormats()...)
 	f.policyFlags.add(command, "restricted")
 	f.objectFlags.add(command)
 	return command
 }
 
 func (f *generateFlags) run(command *cobra.Command) error {
+	if !f.dryRun && command.Flags().Changed("output") {
+		return errors.New("--output is the format of --dry-run: give both, or leave it out to print the objects as YAML")
+	}
 	set, err := f.load()
 	if err != nil {
 		return unjudged(err)
+	}
+	if f.dryRun {
+		return f.runDry(command, set)
 	}
 	generated, r, err := check.Generate(command.Context(), check.Options{
 		Policies: set, Paths: f.files, Stdin: command.InOrStdin(), State: f.state, Namespace: f.namespace,
@@ -73,4 +100,20 @@ func (f *generateFlags) run(command *cobra.Command) error {
 		return exit(check.ExitUnjudged)
 	}
 	return nil
+}
+
+func (f *generateFlags) runDry(command *cobra.Command, set *profile.Set) error {
+	progress := newProgress(command.ErrOrStderr(), "namespaces")
+	d, err := dryrun.Run(command.Context(), dryrun.Options{
+		Policies: set, Paths: f.files, Stdin: command.InOrStdin(), State: f.state, Namespace: f.namespace, Progress: progress.step,
+	})
+	progress.end()
+	if err != nil {
+		return unjudged(err)
+	}
+	stdout := command.OutOrStdout()
+	if err := report.WriteDryRun(stdout, f.output, d, report.TextOptions{Color: wantsColor(stdout)}); err != nil {
+		return unjudged(err)
+	}
+	return exit(dryrun.ExitCode(d))
 }
