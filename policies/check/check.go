@@ -90,8 +90,9 @@ func Run(ctx context.Context, o Options) (report.Report, error) {
 	return s.finish(), nil
 }
 
-// judge takes one object through the gate.
+// judge takes one object through the gate, and tells if it is also generated.
 func (s *session) judge(ctx context.Context, object *manifest.Object) {
+	defer s.collision(object)
 	sub, ok := s.prepare(ctx, object)
 	if !ok {
 		return
@@ -107,7 +108,6 @@ func (s *session) judge(ctx context.Context, object *manifest.Object) {
 		s.findings(sub, policies.Finding{Failed: true, Message: "could not judge: " + decision.Failure})
 	}
 	s.findings(sub, decision.Findings...)
-	s.collision(sub)
 	s.settle(sub)
 	if s.begins(sub) {
 		s.generate(ctx, sub)

@@ -1,10 +1,13 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -93,18 +96,28 @@ func Placed(object engine.Document, namespace string) (written, stored engine.Do
 
 // collision tells that an object of the input is also generated, and that the two differ. The input's is judged as a
 // change of the generated one, but in a cluster the generator puts its own in place again.
-func (s *session) collision(sub subject) {
-	made, generated := s.generated[identityOf(sub.request.Subject())]
+func (s *session) collision(object *manifest.Object) {
+	id := identity{groupKind(object), s.home(object), object.Name}
+	made, generated := s.generated[id]
 	if !generated {
 		return
 	}
-	_, fields, err := Applied(sub.request.Subject(), made.Object)
+	stored, found, err := s.state.Get(id.kind, id.namespace, id.name)
+	if err != nil || !found {
+		return // it is neither there nor in the way
+	}
+	_, fields, err := Applied(stored, made.Object)
 	if err != nil || len(fields) == 0 {
 		return // what can't be compared has been refused already
 	}
-	s.findings(sub, policies.Finding{
+	s.findings(subject{object: object, namespace: id.namespace}, policies.Finding{
 		Policy: made.Policy, Effect: policies.EffectWarn, Field: "metadata.name",
 		Message: "the policy generates an object of this name, and puts its own " + strings.Join(fields, ", ") + " in place of these",
 		Fix:     "give this object another name, or leave it out",
 	})
+}
+
+// home is the namespace of an object of a kind that has namespaces.
+func (s *session) home(object *manifest.Object) string {
+	return cmp.Or(object.Namespace, s.options.Namespace, metav1.NamespaceDefault)
 }

@@ -177,6 +177,28 @@ func TestNamespaceGivenTwice(t *testing.T) {
 	}
 }
 
+// What no policy judges may be generated all the same.
+func TestGeneratedObjectThatNobodyJudges(t *testing.T) {
+	same, other := policy("shop", "closed", "podSelector: {}"), policy("shop", "closed", "podSelector: {}, policyTypes: [Egress]")
+	for name, c := range map[string]struct {
+		archive string
+		want    []string
+	}{
+		"the same":           {file("in/a.yaml", same) + file("in/b.yaml", shopTeam), nil},
+		"another":            {file("in/a.yaml", other) + file("in/b.yaml", shopTeam), []string{"warn labelled NetworkPolicy closed"}},
+		"nothing is made":    {file("in/a.yaml", other) + file("in/b.yaml", shop), nil},
+		"elsewhere":          {file("in/a.yaml", strings.ReplaceAll(other, "shop", "lab")) + file("in/b.yaml", shopTeam), nil},
+		"of another kind":    {file("in/a.yaml", strings.ReplaceAll(service, "web", "closed")) + file("in/b.yaml", shopTeam), nil},
+		"with a flaw":        {file("in/a.yaml", strings.ReplaceAll(other, "podSelector", "podSelektor")) + file("in/b.yaml", shopTeam), nil},
+		"the first of these": {file("in/a.yaml", other) + file("in/b.yaml", shopTeam) + file("in/c.yaml", same), []string{"warn labelled NetworkPolicy closed"}},
+	} {
+		got, _ := ran(t, ownRules+c.archive, check.Options{}, profile.Options{Name: profile.None})
+		if got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "error") }); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // A policy that only warns generates nothing: what is in the namespace is judged without it.
 func TestPoliciesThatWarnGenerateNothing(t *testing.T) {
 	warns := file("policies/warn.yaml", `apiVersion: policy.sluice.dev/v1alpha1

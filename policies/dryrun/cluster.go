@@ -1,6 +1,7 @@
 package dryrun
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -234,13 +235,7 @@ func (c *cluster) inhabit(namespace string) {
 
 // home is the namespace of a Pod.
 func (c *cluster) home(object *manifest.Object) string {
-	switch {
-	case object.Namespace != "":
-		return object.Namespace
-	case c.options.Namespace != "":
-		return c.options.Namespace
-	}
-	return metav1.NamespaceDefault
+	return cmp.Or(object.Namespace, c.options.Namespace, metav1.NamespaceDefault)
 }
 
 func (c *cluster) problem(object *manifest.Object, field, message string) {
