@@ -45,11 +45,12 @@ func (g *Gate) Hold(ctx context.Context, r Request) Decision {
 }
 
 // awaited is a policy that generates something for the pod's namespace, which isn't marked as having it; nil if there is none.
+// The API server is asked for the namespace: the state may still have one of the same name that was deleted before.
 func (g *Gate) awaited(ctx context.Context, r Request) (*policy, error) {
 	if g.holder() == nil {
 		return nil, nil
 	}
-	namespace := &namespaceLookup{source: g.namespaces}
+	namespace := &namespaceLookup{source: g.live}
 	home, err := namespace.get(ctx, r)
 	if err != nil {
 		return nil, err

@@ -183,7 +183,7 @@ func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("look at %s: %w", trigger, err)
 	case !found || object.Get("metadata", "deletionTimestamp").Exists():
 		g.Status.touch(g.ledger.forget(trigger)...)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, g.unmark(ctx, snapshot, trigger, object)
 	}
 	request, err := policies.Compose(engine.Create, object, engine.Document{})
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *generation) settle(ctx context.Context, asked policies.Generation) {
 	switch {
 	case err != nil:
 		out.state, out.message = failedState, err.Error()
-	case !asked.Matched && asked.Err == nil:
+	case asked.Err == nil && (!asked.Matched || len(asked.Objects) == 0): // to ask for nothing is not to be for it
 		if w.ledger.note(asked.Policy, w.trigger, outcome{}) {
 			w.Status.touch(asked.Policy)
 		}

@@ -34,6 +34,15 @@ func (g *Generator) mark(ctx context.Context, snapshot *Snapshot, namespace engi
 	return g.label(ctx, name, namespace.Get("metadata", "uid").Text(), !held)
 }
 
+// unmark takes the label off a namespace that is being deleted: who goes by an old copy of it, when there is another one of the
+// same name, then asks about that one's pods.
+func (g *Generator) unmark(ctx context.Context, snapshot *Snapshot, trigger objectKey, namespace engine.Document) error {
+	if trigger.Kind != namespaceKind || !snapshot.holdsPods || !isReady(namespace) {
+		return nil
+	}
+	return g.label(ctx, trigger.Name, namespace.Get("metadata", "uid").Text(), false)
+}
+
 func (g *Generator) label(ctx context.Context, name, uid string, ready bool) error {
 	var value any // null takes the label off
 	if ready {

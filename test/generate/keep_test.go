@@ -223,6 +223,35 @@ var _ = Describe("What a policy generates", func() {
 		}
 	})
 
+	It("is put back when the API server was lost meanwhile", func(ctx context.Context) {
+		apply(ctx, "lost", defaultDeny("lost", ""))
+		namespace(ctx, "lost-a", "lost")
+		namespace(ctx, "lost-b", "lost")
+		hasFloor(ctx, "lost-a")
+		hasFloor(ctx, "lost-b")
+		line.set(true)
+		DeferCleanup(func() { line.set(false) })
+		Expect(savior.Delete(ctx, named("lost-a", floor))).To(Succeed())
+		Expect(patch(ctx, savior, named("lost-b", floor), `{"spec": {"ingress": [{}]}}`)).To(Succeed())
+		namespace(ctx, "lost-c", "lost")
+		Consistently(func() error { _, err := generated(ctx, "lost-a", floor); return err }, "2s").ShouldNot(Succeed())
+		line.set(false)
+		for _, name := range []string{"lost-a", "lost-b", "lost-c"} {
+			hasFloorWithin(ctx, name, "60s") // a client that was refused waits longer each time
+		}
+	})
+
+	It("stays in a namespace that a parameter excludes later", func(ctx context.Context) {
+		apply(ctx, "excluded", defaultDeny("excluded", ""))
+		namespace(ctx, "excluded-a", "excluded")
+		hasFloor(ctx, "excluded-a")
+		apply(ctx, "excluded", defaultDeny("excluded", "parameters: {excludedNamespaces: [excluded-*]}"))
+		counts(ctx, "excluded", 0, 0, 0)
+		hasFloor(ctx, "excluded-a")
+		apply(ctx, "excluded", defaultDeny("excluded", "generate: {onUnmatch: Delete}\nparameters: {excludedNamespaces: [excluded-*]}"))
+		gone(ctx, "excluded-a")
+	})
+
 	It("is not in the way of a namespace that is deleted", func(ctx context.Context) {
 		apply(ctx, "ending", defaultDeny("ending", ""))
 		namespace(ctx, "ending-a", "ending")

@@ -4,7 +4,9 @@ package generate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -46,7 +48,41 @@ var (
 	admin   client.Client // the cluster's administrator
 	savior  client.Client // who may do the same, and is in the break-glass group
 	asked   requests      // of the API server, by the manager
+	line    connections   // to the API server, of the manager
 )
+
+// connections can be cut.
+type connections struct {
+	mu   sync.Mutex
+	cut  bool
+	open []net.Conn
+}
+
+func (c *connections) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut {
+		return nil, errors.New("the line is cut")
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil {
+		c.open = append(c.open, conn)
+	}
+	return conn, err
+}
+
+// set cuts all connections, or lets new ones be made.
+func (c *connections) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	if cut {
+		for _, conn := range c.open {
+			conn.Close()
+		}
+		c.open = nil
+	}
+}
 
 // requests counts those that write to a namespace.
 type requests struct {
@@ -79,7 +115,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	cluster, err = plane.Start(ctx, plane.Options{ControllerManager: true})
 	Expect(err).NotTo(HaveOccurred())
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "baseline",
-		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see})
+		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see, Dial: line.dial})
 	Expect(err).NotTo(HaveOccurred())
 	admin = clientOf(cluster.Config)
 	config, err := cluster.AddUser("savior", "system:masters", breakGlass)

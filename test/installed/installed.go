@@ -57,7 +57,9 @@ type Options struct {
 	BreakGlassGroups []string
 	// Requests sees what the manager asks of the API server; may be nil.
 	Requests func(*http.Request)
-	Log      logr.Logger
+	// Dial connects the manager to the API server; may be nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Log  logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -122,6 +124,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 		return err
 	}
 	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
+	config.Dial = o.Dial
 	if o.Requests != nil {
 		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return watched{next, o.Requests} })
 	}
