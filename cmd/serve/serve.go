@@ -39,9 +39,11 @@ type Options struct {
 	// Library holds the rules that GatePolicies name.
 	Library *engine.Library
 
-	WebhookHost    string // empty for all addresses
-	WebhookPort    int
-	CertDir        string // holds tls.crt and tls.key
+	WebhookHost string // empty for all addresses
+	WebhookPort int
+	CertDir     string // holds tls.crt and tls.key
+	// SelfManaged makes the certificate where no cert-manager does, and writes it to CertDir.
+	SelfManaged    bool
 	MetricsAddress string // host:port; "0" for none
 	ProbeAddress   string // host:port; "0" for none
 
@@ -94,14 +96,17 @@ type Server struct {
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
 func New(ctx context.Context, o Options) (*Server, error) {
 	created := time.Now()
-	current := &webhook.Current{}
 	o.Config = unlimited(o.Config)
+	current := &webhook.Current{}
 	recorder := &lateRecorder{}
 	manager, err := newManager(o, current, recorder)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	recorder.use(manager.GetEventRecorder(eventSource))
+	if err := addRotator(ctx, manager, o); err != nil {
+		return nil, fmt.Errorf("set up certificate: %w", err)
+	}
 	objects, err := dynamic.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up state: %w", err)

@@ -1,0 +1,39 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/kubernetes"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sluice-gate/sluice/certs"
+)
+
+// What config/ calls the Service of the webhook and the Secret of its certificate.
+const (
+	webhookService    = "sluice-webhook"
+	certificateSecret = "sluice-webhook-cert"
+)
+
+// addRotator makes the certificate where Sluice is to do so itself. The webhook server finds it when it starts.
+func addRotator(ctx context.Context, manager ctrl.Manager, o Options) error {
+	if !o.SelfManaged {
+		return nil
+	}
+	cluster, err := kubernetes.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
+	if err != nil {
+		return err
+	}
+	rotator, err := certs.NewRotator(certs.RotatorOptions{
+		Client: cluster, Namespace: o.Namespace, Secret: certificateSecret, Service: webhookService, Configuration: o.WebhookConfiguration,
+		Dir: o.CertDir, Log: o.Log.WithName("certificate"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := rotator.Ensure(ctx); err != nil {
+		return fmt.Errorf("make certificate: %w", err)
+	}
+	return manager.Add(rotator)
+}
