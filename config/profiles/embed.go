@@ -3,7 +3,7 @@ package profiles
 
 import "embed"
 
-// Files are <profile>.yaml, each a stream of GatePolicies.
+// Files are <profile>/policies.yaml, each a stream of GatePolicies.
 //
-//go:embed *.yaml
+//go:embed */policies.yaml
 var Files embed.FS

@@ -31,7 +31,7 @@ func Names() []string {
 		return names
 	}
 	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+		names = append(names, e.Name())
 	}
 	slices.Sort(names)
 	return names
@@ -120,12 +120,11 @@ func readProfile(name string) (*reading, error) {
 	if !slices.Contains(Names(), name) {
 		return nil, fmt.Errorf("there is no profile %q; the profiles are %s", name, strings.Join(Names(), ", "))
 	}
-	file := name + ".yaml"
-	data, err := profiles.Files.ReadFile(file)
+	data, err := profiles.Files.ReadFile(name + "/policies.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("read profile %s: %w", name, err)
 	}
-	r.manifest(manifest.Source{Name: "profile/" + file, Data: data})
+	r.manifest(manifest.Source{Name: "profile/" + name + ".yaml", Data: data})
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
