@@ -1,10 +1,16 @@
 # docker build --build-arg VERSION=$(git describe --tags --always) --tag registry.example.com/sluice:dev .
 #
 # The program is static and finds all it needs in its pod, so that it needs no base; BASE may name one, such as a
-# distroless static image.
+# distroless static image. BUILDER is an image with Go in its path. For other processors, or several:
+#
+#     docker buildx build --platform linux/amd64,linux/arm64 …
+#
+# The same commit makes the same program wherever it is built, and the same image if the builder takes file times from
+# SOURCE_DATE_EPOCH (docker buildx: rewrite-timestamp=true; buildah: --timestamp).
 ARG BASE=scratch
+ARG BUILDER=golang:1.26
 
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+FROM --platform=$BUILDPLATFORM $BUILDER AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
@@ -18,8 +24,10 @@ ARG TARGETOS
 ARG TARGETARCH
 ARG VERSION
 ARG COMMIT
-RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=$TARGETARCH go build -trimpath \
-    -ldflags "-s -w -X main.linkedVersion=$VERSION -X main.linkedCommit=$COMMIT" -o /sluice ./cmd/sluice
+ARG SOURCE_DATE_EPOCH=0
+RUN CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -X main.linkedVersion=$VERSION -X main.linkedCommit=$COMMIT" -o /sluice ./cmd/sluice && \
+    touch -d "@$SOURCE_DATE_EPOCH" /sluice
 
 FROM $BASE
 ARG VERSION
