@@ -1,0 +1,153 @@
+package install
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// The chart makes what the kustomize folders make, but for the namespace, which is the release's, and the CRDs, which Helm
+// applies before.
+func TestChartMakesWhatKustomizeMakes(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		values  map[string]any
+		folders []string
+	}{
+		{"default", nil, []string{"default"}},
+		{"self-managed", map[string]any{"certificate": "self-managed"}, []string{"selfmanaged"}},
+		{"baseline", map[string]any{"profile": "baseline"}, []string{"default", "profiles/baseline"}},
+		{"restricted", map[string]any{"profile": "restricted"}, []string{"default", "profiles/restricted"}},
+		{"observe", map[string]any{"profile": "restricted", "observe": true}, []string{"default", "observe"}},
+		{"observe baseline", map[string]any{"profile": "baseline", "observe": true}, []string{"default", "observe/baseline"}},
+		{"prometheus", map[string]any{"prometheus": map[string]any{"enabled": true}}, []string{"default", "prometheus"}},
+		{"networkpolicy", map[string]any{"networkPolicy": map[string]any{"enabled": true}}, []string{"default", "networkpolicy"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			want := Objects{}
+			for _, folder := range test.folders {
+				maps.Copy(want, kustomize(t, folder))
+			}
+			delete(want, "Namespace sluice-system")
+			maps.DeleteFunc(want, func(_ string, o *unstructured.Unstructured) bool { return o.GetKind() == "CustomResourceDefinition" })
+			if diff := cmp.Diff(plain(want), plain(chart(t, "sluice-system", test.values))); diff != "" {
+				t.Errorf("kustomize (-) and the chart (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestChartHasTheCRDs(t *testing.T) {
+	got, err := ChartCRDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(plain(kustomize(t, "crd")), plain(got)); diff != "" {
+		t.Errorf("kustomize (-) and the chart (+) differ:\n%s", diff)
+	}
+}
+
+func TestChartInAnotherNamespace(t *testing.T) {
+	all := map[string]any{"profile": "restricted", "prometheus": map[string]any{"enabled": true}, "networkPolicy": map[string]any{"enabled": true}}
+	for _, certificate := range []string{"cert-manager", "self-managed"} {
+		all["certificate"] = certificate
+		for name, object := range chart(t, "gate", all) {
+			if namespace := object.GetNamespace(); namespace != "" && namespace != "gate" {
+				t.Errorf("%s is in %s", name, namespace)
+			}
+			if text := fmt.Sprint(object.Object); strings.Contains(text, "sluice-system") && object.GetKind() != "PrometheusRule" {
+				t.Errorf("%s names another namespace", name)
+			}
+		}
+	}
+}
+
+func TestChartOptions(t *testing.T) {
+	objects := chart(t, "sluice-system", map[string]any{
+		"image": map[string]any{"repository": "registry.example.com/sluice", "tag": "v1"}, "replicas": 3,
+		"breakGlassGroups": []any{"example:a", "example:b"}, "exemptNamespaces": []any{"cilium", "ingress-*"}, "dataplane": "cilium",
+		"extraArgs": []any{"--log-level=debug"}, "nodeSelector": map[string]any{"disk": "ssd"},
+		"tolerations": []any{map[string]any{"operator": "Exists"}}, "imagePullSecrets": []any{map[string]any{"name": "pull"}},
+	})
+	deployment := deploymentOf(t, objects)
+	want := []string{"serve", "--leader-elect", "--break-glass-groups=example:a,example:b", "--exempt-namespaces=cilium,ingress-*", "--dataplane=cilium", "--log-level=debug"}
+	pod := deployment.Spec.Template.Spec
+	if got := pod.Containers[0].Args; !slices.Equal(got, want) {
+		t.Errorf("args %q, want %q", got, want)
+	}
+	if got := pod.Containers[0].Image; got != "registry.example.com/sluice:v1" {
+		t.Errorf("image %s", got)
+	}
+	if *deployment.Spec.Replicas != 3 || pod.NodeSelector["disk"] != "ssd" || len(pod.Tolerations) != 1 || pod.ImagePullSecrets[0].Name != "pull" {
+		t.Errorf("replicas, nodeSelector, tolerations or imagePullSecrets are not what the values say: %v", deployment.Spec)
+	}
+}
+
+func TestChartRefuses(t *testing.T) {
+	for name, values := range map[string]map[string]any{
+		"a name it does not know": {"breakGlasGroups": []any{"a"}},
+		"an unknown profile":      {"profile": "strict"},
+		"an unknown certificate":  {"certificate": "mine"},
+		"one replica":             {"replicas": 1},
+		"what is no flag":         {"extraArgs": []any{"check"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Chart("sluice-system", values); err == nil {
+				t.Error("it was rendered")
+			}
+		})
+	}
+}
+
+func kustomize(t *testing.T, folder string) Objects {
+	t.Helper()
+	objects, err := Kustomize(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func chart(t *testing.T, namespace string, values map[string]any) Objects {
+	t.Helper()
+	objects, err := Chart(namespace, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// plain is for comparison: whole numbers are one type, and white space in CEL is one space, because kustomize adds lines to what
+// is folded.
+func plain(objects Objects) map[string]any {
+	all := map[string]any{}
+	for name, object := range objects {
+		all[name] = whole(object.Object)
+	}
+	return all
+}
+
+func whole(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key := range v {
+			if text, ok := v[key].(string); ok && key == "expression" {
+				v[key] = strings.Join(strings.Fields(text), " ")
+				continue
+			}
+			v[key] = whole(v[key])
+		}
+	case []any:
+		for i := range v {
+			v[i] = whole(v[i])
+		}
+	case int64:
+		return float64(v)
+	}
+	return value
+}

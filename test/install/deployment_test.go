@@ -1,0 +1,95 @@
+package install
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// The pods keep to Pod Security's restricted level, to the memory that Go is told of, and away from one another.
+func TestDeployment(t *testing.T) {
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			objects := kustomize(t, overlay)
+			deployment := deploymentOf(t, objects)
+			pod := deployment.Spec.Template.Spec
+			container := pod.Containers[0]
+			mine := labels.Set(deployment.Spec.Template.Labels)
+			var budget policyv1.PodDisruptionBudget
+			into(t, objects["PodDisruptionBudget sluice-system/sluice"].Object, &budget)
+			spread := slices.ContainsFunc(pod.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool {
+				return c.TopologyKey == corev1.LabelHostname && labels.SelectorFromSet(c.LabelSelector.MatchLabels).Matches(mine)
+			})
+			limit, goLimit := container.Resources.Limits[corev1.ResourceMemory], memoryOfGo(t, container)
+			port := serviceOf(t, objects).Spec.Ports[0].TargetPort.IntValue()
+			for promise, kept := range map[string]bool{
+				"two replicas":                *deployment.Spec.Replicas >= 2,
+				"none goes before another":    deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() == 0,
+				"a drain leaves one":          budget.Spec.MinAvailable.IntValue() == 1 && labels.SelectorFromSet(budget.Spec.Selector.MatchLabels).Matches(mine),
+				"spread over nodes":           spread,
+				"priority":                    pod.PriorityClassName == "system-cluster-critical",
+				"requests":                    !container.Resources.Requests.Memory().IsZero() && !container.Resources.Requests.Cpu().IsZero(),
+				"GOMEMLIMIT below the limit":  goLimit*100 >= limit.Value()*80 && goLimit*100 <= limit.Value()*95,
+				"non-root":                    *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser != 0,
+				"seccomp":                     pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+				"read-only root":              *container.SecurityContext.ReadOnlyRootFilesystem,
+				"no escalation":               !*container.SecurityContext.AllowPrivilegeEscalation,
+				"no capabilities":             slices.Equal(container.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) && len(container.SecurityContext.Capabilities.Add) == 0,
+				"not on the node's network":   !pod.HostNetwork && !pod.HostPID && !pod.HostIPC,
+				"probes":                      container.StartupProbe != nil && container.LivenessProbe.HTTPGet.Path == "/healthz" && container.ReadinessProbe.HTTPGet.Path == "/readyz",
+				"time to drain":               container.Lifecycle.PreStop.Sleep.Seconds < *pod.TerminationGracePeriodSeconds,
+				"the Service selects it":      labels.SelectorFromSet(serviceOf(t, objects).Spec.Selector).Matches(mine),
+				"the Service's port is its":   slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return int(p.ContainerPort) == port }),
+				"its account exists":          objects["ServiceAccount sluice-system/"+pod.ServiceAccountName] != nil,
+				"certificates are where said": container.VolumeMounts[0].MountPath == "/var/run/sluice/certs",
+			} {
+				if !kept {
+					t.Errorf("not kept: %s", promise)
+				}
+			}
+		})
+	}
+}
+
+func memoryOfGo(t *testing.T, container corev1.Container) int64 {
+	t.Helper()
+	for _, variable := range container.Env {
+		if variable.Name == "GOMEMLIMIT" {
+			quantity, err := resource.ParseQuantity(strings.TrimSuffix(variable.Value, "B"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return quantity.Value()
+		}
+	}
+	t.Fatal("no GOMEMLIMIT")
+	return 0
+}
+
+// What the Deployment says, the program understands.
+func TestArguments(t *testing.T) {
+	command := exec.Command("go", "run", "./cmd/sluice", "serve", "--help")
+	command.Dir = "../.."
+	help, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{}
+	for _, overlay := range overlays {
+		arguments = append(arguments, deploymentOf(t, kustomize(t, overlay)).Spec.Template.Spec.Containers[0].Args...)
+	}
+	every := chart(t, "sluice-system", map[string]any{"breakGlassGroups": []any{"a"}, "exemptNamespaces": []any{"b"}, "dataplane": "cilium"})
+	arguments = append(arguments, deploymentOf(t, every).Spec.Template.Spec.Containers[0].Args...)
+	for _, argument := range arguments {
+		flag, _, _ := strings.Cut(argument, "=")
+		if argument != "serve" && !strings.Contains(string(help), "    "+flag+" ") {
+			t.Errorf("sluice serve has no %s", flag)
+		}
+	}
+}
