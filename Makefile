@@ -18,7 +18,19 @@ TALLY = $(CURDIR)/bin/tally
 GO_TEST = $(TALLY) go
 
 # Modules of their own: what they need must not reach what uses Sluice.
-MODULES = test/controlplane test/schemagen
+MODULES = test/controlplane test/install test/schemagen
+
+# What `make deploy` applies, and with what: an overlay of config; then a profile, or observe or observe/baseline; the image,
+# where it is not the overlay's. Without a kubectl in the path, that of the control plane is used.
+OVERLAY ?= default
+PROFILE ?=
+IMAGE ?=
+KUBECTL ?= kubectl
+FIND_KUBECTL = kubectl=$$(command -v $(KUBECTL) || echo "$$(go -C test/controlplane run .)/kubectl")
+RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| sed 's|image: sluice:dev$$|image: $(IMAGE)|')
+POLICIES = $(firstword $(wildcard config/profiles/$(PROFILE)/kustomization.yaml config/$(PROFILE)/kustomization.yaml))
+CYCLONEDX = go tool -modfile=test/tools/cyclonedx/go.mod cyclonedx-gomod
+GOVULNCHECK = go tool -modfile=test/tools/govulncheck/go.mod govulncheck
 
 # Cases that a folder beside the repository may hold, in addition to those in it.
 export SLUICE_CORPUS ?= $(abspath $(wildcard ../shared/corpus))
@@ -48,7 +60,7 @@ demo: build ## show Sluice at work on a real control plane; KEEP=1 leaves it run
 
 .PHONY: test
 test: tally ## everything below that can fail
-	$(TALLY) make generated lint rego unit race envtest demo fuzz
+	$(TALLY) make generated lint rego unit race envtest image demo fuzz
 
 .PHONY: generated
 generated: ## fail when generated files are stale
@@ -80,7 +92,11 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 
 .PHONY: envtest
 envtest: build tally ## suites against a real control plane
-	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m ./test/...
+	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m $$(go list ./test/... | grep -v /test/image)
+
+.PHONY: image
+image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out
+	$(GO_TEST) -timeout 30m ./test/image
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)
@@ -98,6 +114,50 @@ tally:
 generate: ## write deepcopy functions, CRDs and schemas
 	$(CONTROLLER_GEN) object crd paths=./policies/v1alpha1 output:crd:dir=config/crd
 	go -C test/schemagen run .
+
+.PHONY: deploy
+deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PROFILE (baseline, restricted, observe)
+	$(if $(PROFILE),$(if $(POLICIES),,$(error there is no profile $(PROFILE))))
+	$(FIND_KUBECTL); \
+	"$$kubectl" apply -k config/crd; \
+	"$$kubectl" wait --for=condition=Established --timeout=60s -f config/crd/policy.sluice.dev_gatepolicies.yaml \
+		-f config/crd/policy.sluice.dev_gateexceptions.yaml; \
+	$(RENDER) | "$$kubectl" apply -f -; \
+	if [[ "$$($(RENDER))" == *"kind: Deployment"* ]]; then \
+		"$$kubectl" rollout status --namespace sluice-system --timeout=5m deployment/sluice; \
+	fi; \
+	if [ -n "$(PROFILE)" ]; then \
+		"$$kubectl" apply -k $(dir $(POLICIES)); \
+		"$$kubectl" wait --for=condition=Ready --timeout=60s gatepolicies --all; \
+	fi
+
+.PHONY: undeploy
+undeploy: ## take policies, webhooks and the rest of config/OVERLAY away, in this order
+	$(FIND_KUBECTL); \
+	if "$$kubectl" get customresourcedefinition gatepolicies.policy.sluice.dev >/dev/null 2>&1; then \
+		"$$kubectl" delete gatepolicies --all; \
+	fi; \
+	"$$kubectl" delete --ignore-not-found mutatingwebhookconfiguration,validatingwebhookconfiguration sluice; \
+	$(RENDER) | "$$kubectl" delete --ignore-not-found -f -
+
+.PHONY: dist
+dist: build ## write dist/: install-<overlay>.yaml, with IMAGE, the policies of each profile and the SBOM of bin/sluice
+	mkdir -p dist
+	$(FIND_KUBECTL); \
+	for overlay in default selfmanaged; do $(MAKE) --no-print-directory render OVERLAY=$$overlay >dist/install-$$overlay.yaml; done; \
+	for profile in baseline restricted; do "$$kubectl" kustomize config/profiles/$$profile >dist/profile-$$profile.yaml; done; \
+	"$$kubectl" kustomize config/observe >dist/observe-restricted.yaml; \
+	"$$kubectl" kustomize config/observe/baseline >dist/observe-baseline.yaml
+	$(CYCLONEDX) bin -json -output dist/sluice.cdx.json -version '$(VERSION)' bin/sluice
+	ls dist
+
+.PHONY: render
+render:
+	$(FIND_KUBECTL); $(RENDER)
+
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities that the code can reach; it needs its database, which it fetches
+	$(GOVULNCHECK) ./...
 
 .PHONY: bench
 bench: ## Go benchmarks, then reviews per second of a running server
