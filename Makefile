@@ -127,7 +127,11 @@ deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PR
 		"$$kubectl" rollout status --namespace sluice-system --timeout=5m deployment/sluice; \
 	fi; \
 	if [ -n "$(PROFILE)" ]; then \
-		"$$kubectl" apply -k $(dir $(POLICIES)); \
+		for try in 1 2 3 4 5 6; do \
+			if "$$kubectl" apply -k $(dir $(POLICIES)); then break; fi; \
+			[ $$try != 6 ] || exit 1; \
+			echo "the API server may not have seen yet that Sluice answers"; sleep 5; \
+		done; \
 		"$$kubectl" wait --for=condition=Ready --timeout=60s gatepolicies --all; \
 	fi
 
@@ -148,7 +152,7 @@ dist: build ## write dist/: install-<overlay>.yaml, with IMAGE, the policies of 
 	for profile in baseline restricted; do "$$kubectl" kustomize config/profiles/$$profile >dist/profile-$$profile.yaml; done; \
 	"$$kubectl" kustomize config/observe >dist/observe-restricted.yaml; \
 	"$$kubectl" kustomize config/observe/baseline >dist/observe-baseline.yaml
-	$(CYCLONEDX) bin -json -output dist/sluice.cdx.json -version '$(VERSION)' bin/sluice
+	$(CYCLONEDX) bin -json -noserial -output dist/sluice.cdx.json -version '$(VERSION)' bin/sluice
 	ls dist
 
 .PHONY: render

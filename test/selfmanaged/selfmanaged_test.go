@@ -1,0 +1,86 @@
+// Package selfmanaged installs Sluice without cert-manager, as `make deploy` does, on a real control plane.
+package selfmanaged
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/sluice-gate/sluice/test/installed"
+	"github.com/sluice-gate/sluice/test/plane"
+)
+
+// The program runs with the rights of config/selfmanaged and nothing else, and is trusted by what it writes itself. There are no
+// nodes for its Deployment; the rest is that of the overlay.
+func TestSelfManaged(t *testing.T) {
+	if os.Getenv(plane.AssetsVariable) == "" {
+		t.Skip(plane.ErrNoAssets)
+	}
+	g := NewWithT(t)
+	cluster, err := plane.Start(t.Context(), plane.Options{ControllerManager: true})
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { g.Expect(cluster.Stop()).To(Succeed()) }) // after the replicas, whose watches hold it up
+	kubectl := func(args ...string) string {
+		out, _, err := cluster.Kubectl(t.Context(), args...)
+		g.Expect(err).NotTo(HaveOccurred())
+		return out
+	}
+
+	run(t, cluster, "deploy", "OVERLAY=local")
+	kubectl("apply", "-f", "../../config/selfmanaged/role.yaml", "-f", "../../config/selfmanaged/secret.yaml")
+	serve(t, g, cluster)
+	run(t, cluster, "deploy", "OVERLAY=local", "PROFILE=baseline")
+	g.Expect(installed.AwaitVerdicts(t.Context(), cluster)).To(Succeed())
+	serve(t, g, cluster) // another replica takes what the first has made
+
+	// Whoever applies the manifests anew or edits them doesn't switch the gate off for long.
+	kubectl("patch", "validatingwebhookconfiguration", "sluice", "--type=json", "-p", `[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]`)
+	g.Eventually(func() string {
+		return kubectl("get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].clientConfig.caBundle}")
+	}, 30*time.Second, time.Second).NotTo(BeEmpty())
+	kubectl("apply", "-f", "../../config/selfmanaged/secret.yaml")
+	g.Expect(kubectl("get", "secret", "-n", "sluice-system", "sluice-webhook-cert", "-o", `jsonpath={.data.tls\.crt}`)).NotTo(BeEmpty(),
+		"applied again, the Secret keeps its content")
+
+	run(t, cluster, "undeploy", "OVERLAY=local")
+	left := kubectl("get", "validatingwebhookconfigurations,mutatingwebhookconfigurations,customresourcedefinitions,clusterroles,clusterrolebindings", "-o", "name")
+	g.Expect(left).NotTo(ContainSubstring("sluice"))
+}
+
+// serve starts a replica and waits until it is ready.
+func serve(t *testing.T, g *WithT, cluster *plane.Plane) {
+	dir := t.TempDir()
+	kubeconfig, err := installed.ServiceAccountConfig(cluster, dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	binary, err := filepath.Abs("../../bin/sluice")
+	g.Expect(err).NotTo(HaveOccurred())
+	replica, err := installed.StartProcess(installed.ProcessOptions{Binary: binary, Kubeconfig: kubeconfig, CertDir: dir, Args: []string{"--self-managed-certificate"}})
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(replica.Log())
+		}
+		g.Expect(replica.Kill()).To(Succeed())
+	})
+	g.Expect(replica.AwaitReady(t.Context())).To(Succeed())
+	cluster.Route(installed.Namespace, installed.Service, replica.Address)
+}
+
+// run is `make`, as a person says it who has the plane's kubectl and kubeconfig.
+func run(t *testing.T, cluster *plane.Plane, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, "make", append([]string{"-C", "../..", "--no-print-directory"}, args...)...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig(), "KUBECTL="+filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), "KUBERC=off")
+	command.WaitDelay = 5 * time.Second
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("make %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
