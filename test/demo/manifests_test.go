@@ -37,7 +37,7 @@ func TestManifestsAreAccepted(t *testing.T) {
 		_, _, err := cluster.Kubectl(t.Context(), "apply", "--validate=strict", "-f", "../../config/profiles/"+profile+".yaml")
 		g.Expect(err).NotTo(HaveOccurred(), profile)
 	}
-	accepted("namespace", "rbac", "manager", "webhook", "local")
+	accepted("namespace", "rbac", "manager", "webhook", "local", "selfmanaged", "networkpolicy")
 	_, _, err = cluster.Kubectl(t.Context(), "delete", "gatepolicies", "--all")
 	g.Expect(err).NotTo(HaveOccurred(), "policies can be deleted while nobody answers the webhooks")
 

@@ -60,7 +60,7 @@ func TestChartInAnotherNamespace(t *testing.T) {
 			if namespace := object.GetNamespace(); namespace != "" && namespace != "gate" {
 				t.Errorf("%s is in %s", name, namespace)
 			}
-			if text := fmt.Sprint(object.Object); strings.Contains(text, "sluice-system") && object.GetKind() != "PrometheusRule" {
+			if text := fmt.Sprint(object.Object); strings.Contains(text, "sluice-system") {
 				t.Errorf("%s names another namespace", name)
 			}
 		}

@@ -120,13 +120,13 @@ func TestHooks(t *testing.T) {
 		for _, hook := range hooksOf(t, objects) {
 			switch {
 			case hook.TimeoutSeconds == nil || *hook.TimeoutSeconds < 1 || *hook.TimeoutSeconds > 10:
-				t.Errorf("%s: timeoutSeconds %v", hook.Name, hook.TimeoutSeconds)
+				t.Errorf("%s: timeoutSeconds is not 1 to 10", hook.Name)
 			case hook.FailurePolicy == nil:
 				t.Errorf("%s: no failurePolicy", hook.Name)
 			case hook.MatchPolicy == nil || *hook.MatchPolicy != admissionv1.Equivalent:
 				t.Errorf("%s: matchPolicy is not Equivalent", hook.Name)
 			case hook.SideEffects == nil || *hook.SideEffects != admissionv1.SideEffectClassNone && *hook.SideEffects != admissionv1.SideEffectClassNoneOnDryRun:
-				t.Errorf("%s: sideEffects %v", hook.Name, hook.SideEffects)
+				t.Errorf("%s: sideEffects is neither None nor NoneOnDryRun", hook.Name)
 			case hook.ClientConfig.Service == nil || objects["Service "+hook.ClientConfig.Service.Namespace+"/"+hook.ClientConfig.Service.Name] == nil:
 				t.Errorf("%s: its Service is not in %s", hook.Name, overlay)
 			case !slices.Contains(global, hook.Name) && !leavesOutSystem(hook):
