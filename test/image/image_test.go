@@ -56,7 +56,7 @@ func TestImage(t *testing.T) {
 	g.Expect(files).To(Equal([]string{root + "/sluice"}), "nothing else is in it")
 	program, err := elf.Open(files[0])
 	g.Expect(err).NotTo(HaveOccurred())
-	defer program.Close()
+	t.Cleanup(func() { _ = program.Close() })
 	g.Expect(slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })).To(BeFalse(), "it is static")
 	g.Expect(checksum(t, files[0])).To(Equal(checksum(t, b.program())), "the same program comes out of another folder")
 
