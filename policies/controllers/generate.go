@@ -223,10 +223,12 @@ func (w *generation) settle(ctx context.Context, asked policies.Generation) {
 		return
 	}
 	holdings, err := w.inventory(ctx, asked.Policy, result)
-	out := outcome{generation: result.Generation}
+	out := outcome{generation: result.activeGeneration()}
 	switch {
 	case err != nil:
 		out.state, out.message = failedState, err.Error()
+	case asked.Matched && asked.Older && len(holdings.of(w.trigger)) == 0:
+		out.state = olderState
 	case asked.Err == nil && (!asked.Matched || len(asked.Objects) == 0): // to ask for nothing is not to be for it
 		if w.ledger.note(asked.Policy, w.trigger, outcome{}) {
 			w.Status.touch(asked.Policy)
@@ -236,19 +238,18 @@ func (w *generation) settle(ctx context.Context, asked policies.Generation) {
 	case asked.Err != nil:
 		err = asked.Err
 		out.state, out.message = failedState, err.Error()
-	case asked.Older && len(holdings.of(w.trigger)) == 0:
-		out.state = olderState
 	case !asked.Writes:
 		out.state, out.message = w.compare(asked, result)
 	default:
-		if err = w.keep(ctx, asked, result, holdings); err == nil {
+		var pending *pendingError
+		switch err = w.keep(ctx, asked, result, holdings); {
+		case err == nil:
 			out.state = satisfiedState
-		} else {
-			out.state, out.message = failedState, err.Error()
-		}
-		if pending := new(pendingError); errors.As(err, &pending) {
-			err, out.state = nil, pendingState
+		case errors.As(err, &pending):
+			out.state, out.message, err = pendingState, err.Error(), nil
 			w.wait(pending.retry)
+		default:
+			out.state, out.message = failedState, err.Error()
 		}
 	}
 	if asked.Writes && asked.Keep.HoldPods && (out.state == failedState || out.state == pendingState) {

@@ -145,7 +145,7 @@ func TestReceipts(t *testing.T) {
 	var l ledger
 	l.init()
 	key := objectKey{Name: "o"}
-	l.wrote(key, "uid/7", "content")
+	l.writes(key, "uid/7", "content")
 	if !l.isWritten(key, "uid/7", "content") || l.isWritten(key, "uid/8", "content") || l.isWritten(key, "uid/7", "other") {
 		t.Error("a receipt is for one version and one content")
 	}

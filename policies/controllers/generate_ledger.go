@@ -27,8 +27,8 @@ type ledger struct {
 	accepted *lru.Cache
 	// unready are the namespaces whose pods have to wait.
 	unready map[string]bool
-	// writes bound how often each object is written.
-	writes *lru.Cache
+	// limits bound how often each object is written.
+	limits *lru.Cache
 }
 
 // acceptedContents bounds the contents of which is remembered what the API server makes of them: few differ, but for
@@ -47,10 +47,10 @@ const (
 func (l *ledger) throttle(object objectKey) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known, ok := l.writes.Get(object)
+	known, ok := l.limits.Get(object)
 	if !ok {
 		known = rate.NewLimiter(rate.Every(writeInterval), writeBurst)
-		l.writes.Add(object, known)
+		l.limits.Add(object, known)
 	}
 	reservation := known.(*rate.Limiter).Reserve()
 	wait := reservation.Delay()
@@ -63,7 +63,7 @@ func (l *ledger) throttle(object objectKey) time.Duration {
 func (l *ledger) init() {
 	l.holdings, l.outcomes = map[string]*holdings{}, map[string]map[objectKey]outcome{}
 	l.askedBy, l.receipts = map[objectKey]map[asker]bool{}, map[objectKey]string{}
-	l.accepted, l.writes, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
+	l.accepted, l.limits, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
 }
 
 // asker is a policy that asks for an object because of a trigger.
@@ -173,11 +173,18 @@ func (l *ledger) seen(object objectKey) []objectKey {
 	return out
 }
 
-// wrote notes that an object was written, and that the state then showed the version before.
-func (l *ledger) wrote(object objectKey, before, content string) {
+// writes notes that an object is written, and that the state shows the version before.
+func (l *ledger) writes(object objectKey, before, content string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.receipts[object] = before + "\n" + content
+}
+
+// unwritten notes that the write failed.
+func (l *ledger) unwritten(object objectKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.receipts, object)
 }
 
 // isWritten tells whether the object was written like that, and the state does not show it yet.
