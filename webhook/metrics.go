@@ -58,7 +58,7 @@ func (m *metrics) count(handler string, current *snapshot, request policies.Requ
 		if f.Failed {
 			m.errors.WithLabelValues(f.Policy).Inc()
 		}
-		if decision.BreakGlass {
+		if decision.BreakGlass && !request.DryRun {
 			m.breakGlass.WithLabelValues(f.Policy, current.kindName(request.Kind.GroupKind()), operationName(request.Operation)).Inc()
 		}
 	}

@@ -78,8 +78,8 @@ const leaseName = "sluice.policy.sluice.dev"
 // How soon another replica leads when the leader is killed: pods of new namespaces wait that long for what is generated. A leader
 // that can't renew gives up before.
 const (
-	leaseDuration = 6 * time.Second
-	renewDeadline = 4 * time.Second
+	leaseDuration = 10 * time.Second
+	renewDeadline = 7 * time.Second
 	retryPeriod   = time.Second
 )
 

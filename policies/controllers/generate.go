@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
@@ -22,6 +24,7 @@ import (
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/state"
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
 // fieldManager owns the generated fields in server-side apply.
@@ -46,17 +49,34 @@ type Generator struct {
 	Events    events.EventRecorder
 	Metrics   *GenerateMetrics
 
+	// Freed is told of a namespace whose pods need not wait any more.
+	Freed func(namespace string)
+
 	queue   workQueue[objectKey]
-	read    chan struct{} // gets one when a kind was read as a whole
+	relook  chan struct{} // gets one when everything has to be looked at again
+	ended   chan struct{} // gets one when everything was
 	ledger  ledger
-	reading sync.Mutex // of the inventory
+	reading sync.Mutex        // of the inventory
+	unread  map[string]unread // why the inventory of a policy could not be read
+	later   atomic.Bool       // everything will be looked at again in a moment
 }
 
-// How often at most what fails is tried again, and how soon at first.
+// How soon what fails is tried again at first, how seldom at last, and how often all of it together: a cause that a thousand
+// namespaces share must not keep the API server busy.
 const (
-	generateRetry    = 100 * time.Millisecond
-	generateMaxRetry = time.Minute
+	generateRetry     = 100 * time.Millisecond
+	generateMaxRetry  = time.Minute
+	retriesPerSecond  = 10
+	retriesAtOneTime  = 100
+	relookAfterChange = time.Second // of what rules ask about
 )
+
+// retries is the rate limiter of what fails.
+func retries[T comparable]() workqueue.TypedRateLimiter[T] {
+	return workqueue.NewTypedMaxOfRateLimiter(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[T](generateRetry, generateMaxRetry),
+		&workqueue.TypedBucketRateLimiter[T]{Limiter: rate.NewLimiter(retriesPerSecond, retriesAtOneTime)})
+}
 
 // generateWorkers bounds the requests to the API server at one time.
 const generateWorkers = 8
@@ -75,12 +95,12 @@ var (
 // SetupWithManager registers the reconciler.
 func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 	g.ledger.init()
-	g.read = make(chan struct{}, 1)
+	g.relook, g.ended, g.unread = make(chan struct{}, 1), make(chan struct{}, 1), map[string]unread{}
 	log := m.GetLogger().WithValues("controller", "generate")
 	return builder.TypedControllerManagedBy[objectKey](m).Named("generate").
 		WithOptions(controller.TypedOptions[objectKey]{
 			MaxConcurrentReconciles: generateWorkers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[objectKey](generateRetry, generateMaxRetry),
+			RateLimiter:             retries[objectKey](),
 		}).
 		WithLogConstructor(func(trigger *objectKey) logr.Logger {
 			if trigger == nil {
@@ -96,19 +116,79 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 		Complete(g)
 }
 
-// follow looks at everything at the start, after each change of the policies, and when a kind was read as a whole.
+// follow looks at everything at the start, after each change of the policies, when an exception expires, and when the state says
+// so. When everything was looked at, what is left over goes.
 func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 	changed := g.Snapshots.listen()
+	whole, look := false, true
 	for {
-		g.forgetPolicies()
-		if err := g.all(); err != nil && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
-			log.Error(err, "list what policies generate for")
+		if look {
+			g.forgetPolicies()
+			err := g.all()
+			if whole = err == nil; !whole && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
+				log.Error(err, "list what policies generate for")
+			}
 		}
+		if whole {
+			g.pass(ctx, log)
+		}
+		expiry, stop := g.nextExpiry()
+		look = true
 		select {
 		case <-ctx.Done():
+			stop()
 			return
 		case <-changed:
-		case <-g.read:
+		case <-g.relook:
+		case <-expiry:
+		case <-g.ended:
+			look = false
+		}
+		stop()
+	}
+}
+
+// nextExpiry gets one when an exception ceases to excuse.
+func (g *Generator) nextExpiry() (expiry <-chan time.Time, stop func()) {
+	gate := g.Snapshots.Gate()
+	if gate == nil {
+		return nil, func() {}
+	}
+	at, some := gate.NextExpiry(time.Now())
+	if !some {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(time.Until(at) + time.Millisecond)
+	return timer.C, func() { timer.Stop() }
+}
+
+// pass notes that everything was looked at, if it was, and removes what nothing asks for.
+func (g *Generator) pass(ctx context.Context, log logr.Logger) {
+	snapshot := g.Snapshots.Load()
+	if snapshot == nil {
+		return
+	}
+	versions := map[string]policyVersion{}
+	for name, result := range snapshot.Policies {
+		if len(result.Interest.Generates) > 0 {
+			versions[name] = result.version()
+		}
+	}
+	left, done := g.ledger.pass(versions)
+	if !done {
+		return
+	}
+	for name := range versions {
+		g.Status.touch(name)
+	}
+	for name, objects := range left {
+		if !snapshot.Policies[name].Interest.Keeps {
+			continue
+		}
+		for _, object := range objects {
+			if err := g.remove(ctrl.LoggerInto(ctx, log), g.ledger.holdingsOf(name), unattributed, object, "the policy no longer asks for it"); err != nil {
+				log.Error(err, "remove what is left over", "policy", name)
+			}
 		}
 	}
 }
@@ -135,11 +215,15 @@ func (g *Generator) Told(change state.Change) {
 		return // all is looked at when the time comes
 	}
 	if change.Name == "" {
-		select {
-		case g.read <- struct{}{}:
-		default: // there is one already
-		}
+		g.ledger.forgetReceipts(change.Kind)
+		wake(g.relook)
 		return
+	}
+	if snapshot.asked[change.Kind] && g.later.CompareAndSwap(false, true) {
+		time.AfterFunc(relookAfterChange, func() {
+			g.later.Store(false)
+			wake(g.relook)
+		})
 	}
 	key := objectKey{change.Kind, change.Namespace, change.Name}
 	if snapshot.triggers[change.Kind] {
@@ -150,6 +234,14 @@ func (g *Generator) Told(change state.Change) {
 	}
 }
 
+// wake puts one into a channel that has none.
+func wake(channel chan struct{}) {
+	select {
+	case channel <- struct{}{}:
+	default:
+	}
+}
+
 // all looks at everything that policies generate for, after what people wait for.
 func (g *Generator) all() error {
 	snapshot := g.Snapshots.Load()
@@ -157,13 +249,18 @@ func (g *Generator) all() error {
 		return nil
 	}
 	var errs []error
+	var triggers []objectKey
 	for kind := range snapshot.triggers {
 		objects, err := g.Known.List(kind, "")
 		errs = append(errs, err)
 		for _, object := range objects {
 			metadata := object.Get("metadata")
-			g.queue.addLate(objectKey{kind, metadata.Get("namespace").Text(), metadata.Get("name").Text()})
+			triggers = append(triggers, objectKey{kind, metadata.Get("namespace").Text(), metadata.Get("name").Text()})
 		}
+	}
+	g.ledger.begin(triggers)
+	for _, trigger := range triggers {
+		g.queue.addLate(trigger)
 	}
 	return errors.Join(errs...)
 }
@@ -172,13 +269,21 @@ func (g *Generator) all() error {
 // from being done.
 func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Result, error) {
 	snapshot := g.Snapshots.Load()
-	if snapshot == nil || !snapshot.triggers[trigger.Kind] {
+	if snapshot == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
 	object, found, err := g.Known.Get(trigger.Kind, trigger.Namespace, trigger.Name)
-	switch {
-	case errors.Is(err, state.ErrNotSynced):
+	if errors.Is(err, state.ErrNotSynced) {
 		return ctrl.Result{}, nil // Told brings us back
+	}
+	defer func() {
+		if g.ledger.end(trigger) {
+			wake(g.ended)
+		}
+	}()
+	switch {
+	case !snapshot.triggers[trigger.Kind]:
+		return ctrl.Result{}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("look at %s: %w", trigger, err)
 	case !found || object.Get("metadata", "deletionTimestamp").Exists():
@@ -193,9 +298,7 @@ func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Resu
 	for _, asked := range snapshot.Gate.Generations(ctx, request) {
 		work.settle(ctx, asked)
 	}
-	if trigger.Kind == namespaceKind {
-		work.failed(g.mark(ctx, snapshot, object, work.held))
-	}
+	work.mark(ctx)
 	return ctrl.Result{RequeueAfter: work.again}, errors.Join(work.errs...)
 }
 
@@ -206,6 +309,9 @@ type generation struct {
 	trigger  objectKey
 	object   engine.Document
 	held     bool          // the trigger is a namespace whose pods have to wait
+	unknown  bool          // nobody can tell whether they have to
+	holders  []string      // the policies for which they do, if so
+	seen     []objectKey   // what exists as the state has it
 	again    time.Duration // when to look again at what is not done, 0 for never
 	errs     []error
 }
@@ -223,45 +329,53 @@ func (w *generation) settle(ctx context.Context, asked policies.Generation) {
 		return
 	}
 	holdings, err := w.inventory(ctx, asked.Policy, result)
+	unread := err != nil
 	out := outcome{generation: result.activeGeneration()}
 	switch {
-	case err != nil:
-		out.state, out.message = failedState, err.Error()
-	case asked.Matched && asked.Older && len(holdings.of(w.trigger)) == 0:
-		out.state = olderState
 	case asked.Err == nil && (!asked.Matched || len(asked.Objects) == 0): // to ask for nothing is not to be for it
-		if w.ledger.note(asked.Policy, w.trigger, outcome{}) {
-			w.Status.touch(asked.Policy)
+		if err == nil {
+			err = w.unmatched(ctx, asked, holdings)
+		} else if asked.Keep.OnUnmatch != v1alpha1.Remove {
+			err = nil // there is nothing to do
 		}
-		w.failed(w.unmatched(ctx, asked, holdings))
+		w.failed(err)
+		w.note(asked.Policy, outcome{})
 		return
+	case unread:
+	case asked.Older && len(holdings.of(w.trigger)) == 0:
+		out.state = olderState
 	case asked.Err != nil:
 		err = asked.Err
-		out.state, out.message = failedState, err.Error()
 	case !asked.Writes:
 		out.state, out.message = w.compare(asked, result)
 	default:
-		var pending *pendingError
-		switch err = w.keep(ctx, asked, result, holdings); {
-		case err == nil:
+		if err = w.keep(ctx, asked, result, holdings); err == nil {
 			out.state = satisfiedState
-		case errors.As(err, &pending):
-			out.state, out.message, err = pendingState, err.Error(), nil
-			w.wait(pending.retry)
-		default:
-			out.state, out.message = failedState, err.Error()
 		}
 	}
-	if asked.Writes && asked.Keep.HoldPods && (out.state == failedState || out.state == pendingState) {
-		w.held = true
-	}
-	if w.ledger.note(asked.Policy, w.trigger, out) {
-		w.Status.touch(asked.Policy)
-		w.tell(asked.Policy, out)
+	if pending := new(pendingError); errors.As(err, &pending) {
+		out.state, out.message, err = pendingState, err.Error(), nil
+		w.wait(pending.retry)
+		unread = unread || pending.unknown
 	}
 	if err != nil {
+		out.state, out.message = failedState, err.Error()
 		w.failed(fmt.Errorf("policy %q for %s: %w", asked.Policy, w.trigger, err))
 		w.Metrics.failures.WithLabelValues(asked.Policy).Inc()
+	}
+	if asked.Writes && asked.Keep.HoldPods {
+		w.holders = append(w.holders, asked.Policy)
+		w.unknown = w.unknown || unread
+		w.held = w.held || !unread && (out.state == failedState || out.state == pendingState)
+	}
+	w.note(asked.Policy, out)
+}
+
+// note keeps what came of a policy's turn, and tells of what is new.
+func (w *generation) note(policy string, out outcome) {
+	if w.ledger.note(policy, w.trigger, out) {
+		w.Status.touch(policy)
+		w.tell(policy, out)
 	}
 }
 

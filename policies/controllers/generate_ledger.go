@@ -1,12 +1,14 @@
 package controllers
 
 import (
+	"hash/fnv"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 )
@@ -27,6 +29,12 @@ type ledger struct {
 	accepted *lru.Cache
 	// unready are the namespaces whose pods have to wait.
 	unready map[string]bool
+	// unseen are the triggers that were not looked at since the policies changed; passed are the versions of policies for
+	// which all were.
+	unseen map[objectKey]bool
+	passed map[string]policyVersion
+	// turns are of objects that several triggers ask for, so that one at a time writes them.
+	turns [32]sync.Mutex
 	// limits bound how often each object is written.
 	limits *lru.Cache
 }
@@ -42,6 +50,19 @@ const (
 	writeInterval  = 3 * time.Second
 	writtenObjects = 16384
 )
+
+// lock waits for the turn to look at an object and write it. What is in a namespace exists because of one trigger, which is
+// looked at by one worker at a time.
+func (l *ledger) lock(object objectKey) (unlock func()) {
+	if object.Namespace != "" {
+		return func() {}
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(object.String()))
+	turn := &l.turns[hash.Sum32()%uint32(len(l.turns))]
+	turn.Lock()
+	return turn.Unlock
+}
 
 // throttle says how long an object has to wait before it may be written; 0 counts as a write.
 func (l *ledger) throttle(object objectKey) time.Duration {
@@ -63,6 +84,7 @@ func (l *ledger) throttle(object objectKey) time.Duration {
 func (l *ledger) init() {
 	l.holdings, l.outcomes = map[string]*holdings{}, map[string]map[objectKey]outcome{}
 	l.askedBy, l.receipts = map[objectKey]map[asker]bool{}, map[objectKey]string{}
+	l.unseen, l.passed = map[objectKey]bool{}, map[string]policyVersion{}
 	l.accepted, l.limits, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
 }
 
@@ -72,12 +94,18 @@ type asker struct {
 	trigger objectKey
 }
 
-// holdings are the objects of one policy by trigger.
-type holdings struct {
-	policy     string
+// policyVersion is one version of a policy.
+type policyVersion struct {
 	uid        types.UID
 	generation int64
-	ledger     *ledger
+}
+
+// holdings are the objects of one policy by trigger.
+type holdings struct {
+	policy  string
+	version policyVersion
+	again   time.Time // when to read the inventory again, because not all of it could be read
+	ledger  *ledger
 	// objects are true once they are known to exist, and false while they are only asked for.
 	objects map[objectKey]map[objectKey]bool
 }
@@ -101,6 +129,9 @@ func (h *holdings) of(trigger objectKey) map[objectKey]bool {
 func (h *holdings) ask(trigger, object objectKey) (other string) {
 	h.ledger.mu.Lock()
 	defer h.ledger.mu.Unlock()
+	if h.isStale() {
+		return ""
+	}
 	for a := range h.ledger.askedBy[object] {
 		if a.policy < h.policy && (other == "" || a.policy < other) {
 			other = a.policy
@@ -116,7 +147,21 @@ func (h *holdings) ask(trigger, object objectKey) (other string) {
 func (h *holdings) exists(trigger, object objectKey) {
 	h.ledger.mu.Lock()
 	defer h.ledger.mu.Unlock()
-	h.put(trigger, object, true)
+	if !h.isStale() {
+		h.put(trigger, object, true)
+	}
+}
+
+// isStale tells that the policy is gone, or generates nothing any more: what is still done for it is not noted.
+func (h *holdings) isStale() bool { return h.ledger.holdings[h.policy] != h }
+
+// release notes that objects are no longer asked for because of a trigger, but stay: another policy may ask for them.
+func (h *holdings) release(trigger objectKey) {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	for object := range h.objects[trigger] {
+		h.ledger.unask(asker{h.policy, trigger}, object)
+	}
 }
 
 func (h *holdings) put(trigger, object objectKey, exists bool) {
@@ -216,6 +261,72 @@ func (l *ledger) forget(trigger objectKey) (policies []string) {
 	return policies
 }
 
+// forgetReceipts drops those of a kind that was read as a whole: what was written and deleted meanwhile nobody told of.
+func (l *ledger) forgetReceipts(kind schema.GroupKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for object := range l.receipts {
+		if object.Kind == kind {
+			delete(l.receipts, object)
+		}
+	}
+}
+
+// begin notes triggers that have to be looked at.
+func (l *ledger) begin(triggers []objectKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, trigger := range triggers {
+		l.unseen[trigger] = true
+	}
+}
+
+// end notes that a trigger was looked at, and tells whether it was the last.
+func (l *ledger) end(trigger objectKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.unseen[trigger]
+	delete(l.unseen, trigger)
+	return was && len(l.unseen) == 0
+}
+
+// pass notes versions of policies for which everything was looked at; it does nothing while something was not. It returns what
+// exists because of a policy and of no trigger that is known.
+func (l *ledger) pass(versions map[string]policyVersion) (left map[string][]objectKey, done bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.unseen) > 0 {
+		return nil, false
+	}
+	l.passed, left = versions, map[string][]objectKey{}
+	for policy, h := range l.holdings {
+		if h.version != versions[policy] {
+			continue
+		}
+		for object := range h.objects[unattributed] {
+			if len(l.askedBy[object]) <= 1 { // by nobody but the inventory
+				left[policy] = append(left[policy], object)
+			}
+		}
+	}
+	return left, true
+}
+
+// hasPassed tells whether everything was looked at for a version of a policy.
+func (l *ledger) hasPassed(policy string, v policyVersion) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	passed, there := l.passed[policy]
+	return there && passed == v
+}
+
+// holdingsOf are those of a policy, or nil.
+func (l *ledger) holdingsOf(policy string) *holdings {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holdings[policy]
+}
+
 // outcome is what came of one trigger of a policy.
 type outcome struct {
 	state      string // "" for none
@@ -253,15 +364,17 @@ func (l *ledger) of(policy string) map[objectKey]outcome {
 	return maps.Clone(l.outcomes[policy])
 }
 
-// setReady notes whether a namespace's pods have to wait.
-func (l *ledger) setReady(namespace string, ready bool) {
+// setReady notes whether a namespace's pods have to wait, and tells whether they no longer do.
+func (l *ledger) setReady(namespace string, ready bool) (freed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	freed = ready && l.unready[namespace]
 	if ready {
 		delete(l.unready, namespace)
 	} else {
 		l.unready[namespace] = true
 	}
+	return freed
 }
 
 func (l *ledger) isUnready(namespace string) bool {
@@ -297,4 +410,5 @@ func (l *ledger) forgetPolicy(policy string) {
 	}
 	delete(l.holdings, policy)
 	delete(l.outcomes, policy)
+	delete(l.passed, policy)
 }
