@@ -24,7 +24,6 @@ import (
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/state"
-	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
 // fieldManager owns the generated fields in server-side apply.
@@ -116,98 +115,6 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 		Complete(g)
 }
 
-// follow looks at everything at the start, after each change of the policies, when an exception expires, and when the state says
-// so. When everything was looked at, what is left over goes.
-func (g *Generator) follow(ctx context.Context, log logr.Logger) {
-	changed := g.Snapshots.listen()
-	whole, look := false, true
-	for {
-		if look {
-			g.forgetPolicies()
-			err := g.all()
-			if whole = err == nil; !whole && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
-				log.Error(err, "list what policies generate for")
-			}
-		}
-		if whole {
-			g.pass(ctx, log)
-		}
-		expiry, stop := g.nextExpiry()
-		look = true
-		select {
-		case <-ctx.Done():
-			stop()
-			return
-		case <-changed:
-		case <-g.relook:
-		case <-expiry:
-		case <-g.ended:
-			look = false
-		}
-		stop()
-	}
-}
-
-// nextExpiry gets one when an exception ceases to excuse.
-func (g *Generator) nextExpiry() (expiry <-chan time.Time, stop func()) {
-	gate := g.Snapshots.Gate()
-	if gate == nil {
-		return nil, func() {}
-	}
-	at, some := gate.NextExpiry(time.Now())
-	if !some {
-		return nil, func() {}
-	}
-	timer := time.NewTimer(time.Until(at) + time.Millisecond)
-	return timer.C, func() { timer.Stop() }
-}
-
-// pass notes that everything was looked at, if it was, and removes what nothing asks for.
-func (g *Generator) pass(ctx context.Context, log logr.Logger) {
-	snapshot := g.Snapshots.Load()
-	if snapshot == nil {
-		return
-	}
-	versions := map[string]policyVersion{}
-	for name, result := range snapshot.Policies {
-		if len(result.Interest.Generates) > 0 {
-			versions[name] = result.version()
-		}
-	}
-	left, done := g.ledger.pass(versions)
-	if !done {
-		return
-	}
-	for name := range versions {
-		g.Status.touch(name)
-	}
-	for name, objects := range left {
-		if !snapshot.Policies[name].Interest.Keeps {
-			continue
-		}
-		for _, object := range objects {
-			if err := g.remove(ctrl.LoggerInto(ctx, log), g.ledger.holdingsOf(name), unattributed, object, "the policy no longer asks for it"); err != nil {
-				log.Error(err, "remove what is left over", "policy", name)
-			}
-		}
-	}
-}
-
-// forgetPolicies drops what is known of policies that are gone, or generate nothing any more: others may have their objects.
-func (g *Generator) forgetPolicies() {
-	snapshot := g.Snapshots.Load()
-	if snapshot == nil {
-		return
-	}
-	for _, name := range g.ledger.policies() {
-		if len(snapshot.Policies[name].Interest.Generates) == 0 {
-			g.ledger.forgetPolicy(name)
-			g.Metrics.triggers.DeletePartialMatch(map[string]string{"policy": name})
-			g.Status.touch(name)
-		}
-	}
-}
-
 // Told takes a change of the state: of something that policies generate for, or of something that they generate.
 func (g *Generator) Told(change state.Change) {
 	snapshot := g.Snapshots.Load()
@@ -232,37 +139,6 @@ func (g *Generator) Told(change state.Change) {
 	for _, trigger := range g.ledger.seen(key) {
 		g.queue.add(trigger)
 	}
-}
-
-// wake puts one into a channel that has none.
-func wake(channel chan struct{}) {
-	select {
-	case channel <- struct{}{}:
-	default:
-	}
-}
-
-// all looks at everything that policies generate for, after what people wait for.
-func (g *Generator) all() error {
-	snapshot := g.Snapshots.Load()
-	if snapshot == nil {
-		return nil
-	}
-	var errs []error
-	var triggers []objectKey
-	for kind := range snapshot.triggers {
-		objects, err := g.Known.List(kind, "")
-		errs = append(errs, err)
-		for _, object := range objects {
-			metadata := object.Get("metadata")
-			triggers = append(triggers, objectKey{kind, metadata.Get("namespace").Text(), metadata.Get("name").Text()})
-		}
-	}
-	g.ledger.begin(triggers)
-	for _, trigger := range triggers {
-		g.queue.addLate(trigger)
-	}
-	return errors.Join(errs...)
 }
 
 // Reconcile makes exist what policies ask for beside one object. What fails is retried with backoff, and keeps nothing else
@@ -300,95 +176,4 @@ func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Resu
 	}
 	work.mark(ctx)
 	return ctrl.Result{RequeueAfter: work.again}, errors.Join(work.errs...)
-}
-
-// generation is the work on one trigger.
-type generation struct {
-	*Generator
-	snapshot *Snapshot
-	trigger  objectKey
-	object   engine.Document
-	held     bool          // the trigger is a namespace whose pods have to wait
-	unknown  bool          // nobody can tell whether they have to
-	holders  []string      // the policies for which they do, if so
-	seen     []objectKey   // what exists as the state has it
-	again    time.Duration // when to look again at what is not done, 0 for never
-	errs     []error
-}
-
-func (w *generation) failed(err error) {
-	if err != nil {
-		w.errs = append(w.errs, err)
-	}
-}
-
-// settle does what one policy asks for, and notes what came of it.
-func (w *generation) settle(ctx context.Context, asked policies.Generation) {
-	result, known := w.snapshot.Policies[asked.Policy]
-	if !known {
-		return
-	}
-	holdings, err := w.inventory(ctx, asked.Policy, result)
-	unread := err != nil
-	out := outcome{generation: result.activeGeneration()}
-	switch {
-	case asked.Err == nil && (!asked.Matched || len(asked.Objects) == 0): // to ask for nothing is not to be for it
-		if err == nil {
-			err = w.unmatched(ctx, asked, holdings)
-		} else if asked.Keep.OnUnmatch != v1alpha1.Remove {
-			err = nil // there is nothing to do
-		}
-		w.failed(err)
-		w.note(asked.Policy, outcome{})
-		return
-	case unread:
-	case asked.Older && len(holdings.of(w.trigger)) == 0:
-		out.state = olderState
-	case asked.Err != nil:
-		err = asked.Err
-	case !asked.Writes:
-		out.state, out.message = w.compare(asked, result)
-	default:
-		if err = w.keep(ctx, asked, result, holdings); err == nil {
-			out.state = satisfiedState
-		}
-	}
-	if pending := new(pendingError); errors.As(err, &pending) {
-		out.state, out.message, err = pendingState, err.Error(), nil
-		w.wait(pending.retry)
-		unread = unread || pending.unknown
-	}
-	if err != nil {
-		out.state, out.message = failedState, err.Error()
-		w.failed(fmt.Errorf("policy %q for %s: %w", asked.Policy, w.trigger, err))
-		w.Metrics.failures.WithLabelValues(asked.Policy).Inc()
-	}
-	if asked.Writes && asked.Keep.HoldPods {
-		w.holders = append(w.holders, asked.Policy)
-		w.unknown = w.unknown || unread
-		w.held = w.held || !unread && (out.state == failedState || out.state == pendingState)
-	}
-	w.note(asked.Policy, out)
-}
-
-// note keeps what came of a policy's turn, and tells of what is new.
-func (w *generation) note(policy string, out outcome) {
-	if w.ledger.note(policy, w.trigger, out) {
-		w.Status.touch(policy)
-		w.tell(policy, out)
-	}
-}
-
-func (w *generation) wait(retry time.Duration) {
-	if retry > 0 && (w.again == 0 || retry < w.again) {
-		w.again = retry
-	}
-}
-
-// tell makes an event of what failed, once for each reason.
-func (w *generation) tell(policy string, out outcome) {
-	if out.state == failedState {
-		w.Events.Eventf(referenceTo(w.object), nil, "Warning", "GenerateFailed", "Generate", "policy %s: %s",
-			policy, truncate(out.message, maxEventMessage-len(policy)-10))
-	}
 }
