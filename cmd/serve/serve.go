@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -42,6 +41,7 @@ type Options struct {
 	WebhookHost    string // empty for all addresses
 	WebhookPort    int
 	CertDir        string // holds tls.crt and tls.key
+	WebhookService string // in Namespace: the API server's way to the webhook, which the certificate has to name
 	MetricsAddress string // host:port; "0" for none
 	ProbeAddress   string // host:port; "0" for none
 
@@ -97,7 +97,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	current := &webhook.Current{}
 	o.Config = unlimited(o.Config)
 	recorder := &lateRecorder{}
-	manager, err := newManager(o, current, recorder)
+	certificate := certs.NewServing(o.CertDir)
+	manager, err := newManager(o, current, recorder, certificate)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
@@ -130,7 +131,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	if err := addChecks(manager, o, current, known, created); err != nil {
+	if err := addChecks(ctx, manager, o, current, known, certificate, created); err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
 	return &Server{State: known, manager: manager}, nil
@@ -149,13 +150,13 @@ func unlimited(config *rest.Config) *rest.Config {
 // Run serves until the context ends.
 func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
 
-func newManager(o Options, current *webhook.Current, recorder events.EventRecorder) (ctrl.Manager, error) {
+func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, certificate *certs.Serving) (ctrl.Manager, error) {
 	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
 		Events: recorder, Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
-	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}, handlers)
+	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, Certificate: certificate.Certificate}, handlers)
 	if err != nil {
 		return nil, err
 	}
@@ -214,12 +215,17 @@ func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isola
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a
 // review needs: compiled policies, a certificate that the API server can accept, and state.
-func addChecks(manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, started time.Time) error {
-	certificate := webhook.CertificateFiles(filepath.Join(o.CertDir, certs.CertFile), filepath.Join(o.CertDir, certs.KeyFile))
+func addChecks(ctx context.Context, manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, certificate *certs.Serving, started time.Time) error {
+	check := certs.Check{
+		Certificate: certificate.Certificate, Name: o.WebhookService + "." + o.Namespace + ".svc",
+		Hooks: ownHooks(ctx, manager.GetClient(), o), Now: time.Now,
+	}
 	return errors.Join(
+		o.Registerer.Register(check),
+		manager.Add(certificate),
 		manager.AddHealthzCheck("ping", healthz.Ping),
 		manager.AddReadyzCheck("policies", current.Ready),
-		manager.AddReadyzCheck("certificate", webhook.CertificateValid(certificate, time.Now)),
+		manager.AddReadyzCheck("certificate", check.Ready),
 		manager.AddReadyzCheck("webhook", manager.GetWebhookServer().StartedChecker()),
 		manager.AddReadyzCheck("state", webhook.SyncedUntil(known.Synced, started.Add(o.SyncTimeout), time.Now)),
 	)

@@ -65,6 +65,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 	flags.StringVar(&o.WebhookHost, "webhook-host", "", "address on which the webhook listens (default all)")
 	flags.IntVar(&o.WebhookPort, "webhook-port", 9443, "port on which the webhook listens")
 	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/sluice/certs", "folder with tls.crt and tls.key; both are read again when they change")
+	flags.StringVar(&o.WebhookService, "webhook-service", "sluice-webhook", "Service in Sluice's namespace at which the API server calls the webhook: readiness asks for a certificate of that name")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "host:port of /metrics, 0 for none")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "host:port of /healthz and /readyz, 0 for none")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "run the controllers on one replica only; every replica answers reviews")

@@ -138,7 +138,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	server, err := serve.New(ctx, serve.Options{
 		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
-		WebhookHost: "127.0.0.1", WebhookPort: ports[0], CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
+		WebhookHost: "127.0.0.1", WebhookPort: ports[0], WebhookService: service, CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
 		Namespace: Namespace, ServiceAccount: "sluice", BreakGlassGroups: o.BreakGlassGroups, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
 	})
 	if err != nil {
