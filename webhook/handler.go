@@ -21,7 +21,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Log gets a line for every denial, and at V(1) for every other review. The zero Logger is silent.
 	Log logr.Logger
-	// Events tells of what was done by break-glass; nil tells nobody.
+	// Events tells of denials, a few in each namespace, and of what was done by break-glass; nil tells nobody.
 	Events events.EventRecorder
 	// Concurrency bounds the reviews judged at once, over both handlers; 0 is 4 per processor, at least 16.
 	Concurrency int
@@ -57,7 +57,10 @@ func NewHandlers(o Options) (*Handlers, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, events: o.Events}
+	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log}
+	if o.Events != nil {
+		shared.events = newTeller(o.Events, m.eventsDropped)
+	}
 	return &Handlers{
 		Validate: shared.serving("validate", Reviewer.Review),
 		Mutate:   shared.serving("mutate", Reviewer.Mutate),
@@ -75,7 +78,7 @@ type endpoint struct {
 	metrics  *metrics
 	duration prometheus.Observer
 	log      logr.Logger
-	events   events.EventRecorder
+	events   *teller // nil if nobody is told
 }
 
 func (e endpoint) serving(name string, ask func(Reviewer, context.Context, policies.Request) policies.Decision) *endpoint {
@@ -172,7 +175,7 @@ func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, bo
 	answer, decision := newAnswer(request, decision)
 	e.metrics.count(e.name, current, request, decision)
 	e.logDecision(request, decision)
-	e.tellBreakGlass(request, decision)
+	e.events.tell(request, decision)
 	return appendReview(out, request.UID, answer), nil
 }
 
