@@ -30,6 +30,7 @@ import (
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 	"github.com/sluice-gate/sluice/webhook"
+	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
 // Options are what the manager needs to run.
@@ -67,6 +68,14 @@ type Options struct {
 	// NetworkPolicy that was admitted may take to be stored; 0 is
 	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
 	ReservationLife time.Duration
+	PprofAddress    string // host:port; empty for none
+
+	// TracingEndpoint is the URL of an OTLP/HTTP collector; empty for none. TracingRatio is the share of reviews that are
+	// traced, of those that the API server leaves to Sluice.
+	TracingEndpoint string
+	TracingRatio    float64
+	// DecisionLog says where decisions are logged; no Output is no log. Registerer and Log are set from the options here.
+	DecisionLog decisionlog.Options
 	// Registerer takes the metrics that MetricsAddress serves: controller-runtime's registry, except in tests.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
@@ -88,17 +97,30 @@ type Server struct {
 	// State is what the policies ask.
 	State *state.Cluster
 
-	manager ctrl.Manager
+	manager   ctrl.Manager
+	observers *observers
 }
 
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
 func New(ctx context.Context, o Options) (*Server, error) {
+	observers, err := newObservers(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	server, err := newServer(ctx, o, observers)
+	if err != nil {
+		return nil, errors.Join(err, observers.close(ctx))
+	}
+	return server, nil
+}
+
+func newServer(ctx context.Context, o Options, observers *observers) (*Server, error) {
 	created := time.Now()
 	current := &webhook.Current{}
 	o.Config = unlimited(o.Config)
 	recorder := &lateRecorder{}
 	certificate := certs.NewServing(o.CertDir)
-	manager, err := newManager(o, current, recorder, certificate)
+	manager, err := newManager(o, current, recorder, observers, certificate)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
@@ -134,7 +156,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err := addChecks(ctx, manager, o, current, known, certificate, created); err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	return &Server{State: known, manager: manager}, nil
+	return &Server{State: known, manager: manager, observers: observers}, nil
 }
 
 // unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
@@ -147,12 +169,15 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Run serves until the context ends.
-func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
+// Run serves until the context ends. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	err := s.manager.Start(ctx)
+	return errors.Join(err, s.observers.close(ctx))
+}
 
-func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, certificate *certs.Serving) (ctrl.Manager, error) {
+func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, observers *observers, certificate *certs.Serving) (ctrl.Manager, error) {
 	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
-		Events: recorder, Concurrency: o.MaxConcurrentReviews})
+		Events: recorder, Decisions: observers.decisions, Tracer: observers.tracer(), Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +194,7 @@ func newManager(o Options, current *webhook.Current, recorder events.EventRecord
 		Cache:                         cacheOptions(o),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.ProbeAddress,
+		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.Namespace,
