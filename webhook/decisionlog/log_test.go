@@ -182,7 +182,7 @@ func TestAnOutputThatHangsHoldsNobodyUp(t *testing.T) {
 			out.mu.Lock() // a write hangs
 			l := logTo(t, Options{}, out)
 			started := time.Now()
-			const times = maxLines + 1000
+			const times = 2 * maxLines
 			for range times {
 				l.Add(Entry{UID: strings.Repeat("a", size)}, engine.Document{})
 				if pending := l.pending.Load(); pending > maxBytes {
@@ -200,7 +200,7 @@ func TestAnOutputThatHangsHoldsNobodyUp(t *testing.T) {
 			out.mu.Unlock()
 			finish(t, l.Log)
 			written, lost := l.value(t, "sluice_decision_log_lines_total", ""), l.value(t, "sluice_decision_log_dropped_total", "queue_full")
-			if written+lost != times || lost < 900 || int(written) != strings.Count(out.data.String(), "\n") {
+			if written+lost != times || lost < maxLines/2 || int(written) != strings.Count(out.data.String(), "\n") {
 				t.Errorf("%v written, %v lost", written, lost)
 			}
 		})
