@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func (s *stage) use(ctx context.Context, hook string) error {
 		}
 	}
 	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		err := s.api.Create(ctx, ingress(probe, false), client.DryRunAll)
+		err := s.api.Create(ctx, ingress(team(0), probe, false), client.DryRunAll)
 		return (err == nil) == (hook == noHook) && (err == nil || strings.Contains(err.Error(), refusal)), nil
 	})
 }
@@ -126,5 +125,3 @@ func tlsRequired() (*admissionv1.ValidatingAdmissionPolicy, *admissionv1.Validat
 func operations() []string {
 	return []string{"create Ingress", "update Ingress", "delete Ingress", "create NetworkPolicy", "update NetworkPolicy", "delete NetworkPolicy"}
 }
-
-func named(kind string, i int) string { return fmt.Sprintf("%s-%04d", kind, i) }

@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	home         = "bench" // the namespace of everything that is written
+	home         = "bench" // the namespace of the floor's Service
 	floorService = "floor"
 )
 
@@ -63,18 +63,32 @@ func newStage(ctx context.Context) (*stage, error) {
 	if s.api, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
 		return s, err
 	}
-	if err := s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}}); err != nil {
-		return s, err
-	}
-	floor := networkPolicy("default-deny") // without it, restricted refuses to delete the others
-	floor.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}
-	if err := s.api.Create(ctx, floor); err != nil {
+	if err := s.createTeams(ctx); err != nil {
 		return s, err
 	}
 	if err := s.startFloor(ctx); err != nil {
 		return s, fmt.Errorf("start the hook that allows everything: %w", err)
 	}
 	return s, s.startSluice(ctx)
+}
+
+// createTeams makes the namespaces, each with a default deny: without it, restricted refuses to delete other policies.
+func (s *stage) createTeams(ctx context.Context) error {
+	names := []string{home}
+	for i := range teams {
+		names = append(names, team(i))
+	}
+	for _, name := range names {
+		if err := s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return err
+		}
+		floor := networkPolicy(name, "default-deny")
+		floor.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}
+		if err := s.api.Create(ctx, floor); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *stage) startSluice(ctx context.Context) error {

@@ -22,16 +22,16 @@ func (s *stage) measure(ctx context.Context, p plan) (map[string]measurement, er
 		operation string
 		do        func(i int) error
 	}{
-		{"create Ingress", func(i int) error { return s.api.Create(ctx, ingress(named("web", i), true)) }},
+		{"create Ingress", func(i int) error { return s.api.Create(ctx, web(i)) }},
 		{"update Ingress", func(i int) error {
-			return s.patch(ctx, ingress(named("web", i), true), fmt.Sprintf(update, `{"ingressClassName": "other"}`))
+			return s.patch(ctx, web(i), fmt.Sprintf(update, `{"ingressClassName": "other"}`))
 		}},
-		{"delete Ingress", func(i int) error { return s.api.Delete(ctx, ingress(named("web", i), true)) }},
-		{"create NetworkPolicy", func(i int) error { return s.api.Create(ctx, networkPolicy(named("allow", i))) }},
+		{"delete Ingress", func(i int) error { return s.api.Delete(ctx, web(i)) }},
+		{"create NetworkPolicy", func(i int) error { return s.api.Create(ctx, allow(i)) }},
 		{"update NetworkPolicy", func(i int) error {
-			return s.patch(ctx, networkPolicy(named("allow", i)), fmt.Sprintf(update, `{"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}]}`))
+			return s.patch(ctx, allow(i), fmt.Sprintf(update, `{"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}]}`))
 		}},
-		{"delete NetworkPolicy", func(i int) error { return s.api.Delete(ctx, networkPolicy(named("allow", i))) }},
+		{"delete NetworkPolicy", func(i int) error { return s.api.Delete(ctx, allow(i)) }},
 	} {
 		m, err := timed(p, step.do)
 		if err != nil {
@@ -83,9 +83,22 @@ func timed(p plan, do func(i int) error) (measurement, error) {
 	return m, failed
 }
 
-func ingress(name string, certificate bool) *networkingv1.Ingress {
-	host, class, prefix := name+".example.com", "nginx", networkingv1.PathTypePrefix
-	i := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: name}}
+// teams are the namespaces among which objects are divided, each with a domain of its own.
+const teams = 50
+
+func team(i int) string { return fmt.Sprintf("team-%02d", i%teams) }
+
+func web(i int) *networkingv1.Ingress {
+	return ingress(team(i), fmt.Sprintf("web-%04d", i), true)
+}
+
+func allow(i int) *networkingv1.NetworkPolicy {
+	return networkPolicy(team(i), fmt.Sprintf("allow-%04d", i))
+}
+
+func ingress(namespace, name string, certificate bool) *networkingv1.Ingress {
+	host, class, prefix := name+"."+namespace+".example.com", "nginx", networkingv1.PathTypePrefix
+	i := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	i.Spec.IngressClassName = &class
 	var paths []networkingv1.HTTPIngressPath
 	for _, path := range []string{"/", "/cart", "/checkout"} {
@@ -100,9 +113,9 @@ func ingress(name string, certificate bool) *networkingv1.Ingress {
 }
 
 // networkPolicy lets some pods in; each policy is about pods of its own.
-func networkPolicy(name string) *networkingv1.NetworkPolicy {
+func networkPolicy(namespace, name string) *networkingv1.NetworkPolicy {
 	port := intstr.FromInt32(8080)
-	np := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: name}}
+	np := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	np.Spec.PodSelector.MatchLabels = map[string]string{"app": name}
 	np.Spec.PolicyTypes = []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}
 	np.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{
