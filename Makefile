@@ -165,9 +165,10 @@ vulncheck: ## known vulnerabilities that the code can reach; it needs its databa
 	$(GOVULNCHECK) ./...
 
 .PHONY: bench
-bench: ## Go benchmarks, then reviews per second of a running server
+bench: ## Go benchmarks, reviews per second of a running server, and writes per second of an API server that asks it
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 	go run ./test/bench
+	$(WITH_CONTROLPLANE) go run ./test/bench/apiserver
 
 .PHONY: ci
 ci: ## exactly what CI runs

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -37,7 +38,9 @@ func (g *Gate) Guard(ctx context.Context, r Request) Decision {
 		return Decision{Judged: true}
 	}
 	d := Decision{Judged: true, Findings: []Finding{*found}}
-	g.excuse(ctx, r, &namespaceLookup{source: g.namespaces}, d.Findings)
+	if r.OldObject.Exists() { // a label that the request itself adds excuses nothing
+		g.excuse(ctx, r.WithObject(r.OldObject), &namespaceLookup{source: g.namespaces}, d.Findings)
+	}
 	if d.Allowed() {
 		return d
 	}
@@ -179,7 +182,7 @@ func (g *Gate) breakGlassHint() string {
 
 // describe names the request's object, such as NetworkPolicy shop/web.
 func (r Request) describe() string {
-	name := r.Name
+	name := cmp.Or(r.Name, r.Subject().Get("metadata", "name").Text()) // who deletes a collection names nothing
 	if name == "" {
 		name = r.Subject().Get("metadata", "generateName").Text() + "…"
 	}

@@ -223,10 +223,7 @@ func TestHold(t *testing.T) {
 		{"has a node", aPod("shop", "", `, "nodeName": "n"`), nil, "deny: what is generated for namespace shop is not there yet, and a pod that names its node can't wait for it at spec.nodeName"},
 		{"mirrors", aPod("shop", `, "annotations": {"kubernetes.io/config.mirror": "x"}`, `, "nodeName": "n"`), nil, ""},
 		{"in a namespace that has it by now", aPod("shop", "", ""), func(o *policies.Options) { o.Namespaces = homes{"shop": ready} }, ""},
-		{"in a namespace older than the policy", aPod("old", "", ""), nil, ""},
-		{"in an older one, which gets it", aPod("old", "", ""), func(o *policies.Options) {
-			o.Policies[0].Spec.Generate = &v1alpha1.Generate{HoldPods: true, Existing: true}
-		}, `add /spec/schedulingGates [{"name":"policy.sluice.dev/baseline"}]`},
+		{"in a namespace older than the policy, which lacks what it had", aPod("old", "", ""), nil, `add /spec/schedulingGates [{"name":"policy.sluice.dev/baseline"}]`},
 		{"in a namespace of no policy", aPod("goes", "", ""), nil, ""},
 		{"in an exempt namespace", aPod("shop", "", ""), func(o *policies.Options) { o.ExemptNamespaces = []string{"sh*"} }, ""},
 		{"in a namespace nobody knows", aPod("lost", "", ""), nil, "deny: could not judge: no answer at "},

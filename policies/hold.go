@@ -68,7 +68,7 @@ func (g *Gate) awaited(ctx context.Context, r Request) (*policy, error) {
 	var first *policy
 	for _, i := range g.byKind[namespaceKind] {
 		p := &g.policies[i]
-		if !p.holdsPods() || p.leavesAlone(home) || first != nil && first.name < p.name {
+		if !p.holdsPods() || first != nil && first.name < p.name {
 			continue
 		}
 		if matched, err := g.generatesFor(ctx, trigger, &namespaceLookup{}, p); matched || err != nil {

@@ -65,6 +65,9 @@ func newPolicy(o Options, source *v1alpha1.GatePolicy, was *policy) (policy, err
 	if p.match, err = newMatcher(spec.Match, p.rule); err != nil {
 		return p, err
 	}
+	if p.rule.States(engine.Generate) && !slices.Contains(p.match.operations, engine.Create) {
+		return p, errors.New("spec.match.operations: what is generated exists from the beginning: name CREATE, too")
+	}
 	if err := p.checkGenerate(); err != nil {
 		return p, err
 	}

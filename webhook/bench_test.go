@@ -6,11 +6,15 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
 // discard is a ResponseWriter that costs nothing.
@@ -47,6 +51,14 @@ func BenchmarkValidate(b *testing.B) {
 	b.Run("sluice allow-all", func(b *testing.B) { serveAll(b, empty.Validate, shopFixed) })
 	b.Run("gate allows", func(b *testing.B) { serveAll(b, ours.Validate, shopFixed) })
 	b.Run("gate denies", func(b *testing.B) { serveAll(b, ours.Validate, shopReview) })
+	b.Run("gate allows, decision log", func(b *testing.B) {
+		log, err := decisionlog.Open(decisionlog.Options{Output: os.DevNull, Registerer: prometheus.NewRegistry()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		logging, _ := handlersOf(b, gate, func(o *Options) { o.Decisions = log })
+		serveAll(b, logging.Validate, shopFixed)
+	})
 	b.Run("decode", func(b *testing.B) {
 		body := []byte(shopFixed)
 		b.SetBytes(int64(len(body)))

@@ -10,9 +10,11 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/client-go/tools/events"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
 // Options are what Handlers are made of.
@@ -21,8 +23,12 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Log gets a line for every denial, and at V(1) for every other review. The zero Logger is silent.
 	Log logr.Logger
-	// Events tells of what was done by break-glass; nil tells nobody.
+	// Events tells of denials, a few in each namespace, and of what was done by break-glass; nil tells nobody.
 	Events events.EventRecorder
+	// Decisions gets a line for every review; nil for none. Who made it closes it.
+	Decisions *decisionlog.Log
+	// Tracer makes a span for every review; nil for none.
+	Tracer trace.Tracer
 	// Concurrency bounds the reviews judged at once, over both handlers; 0 is 4 per processor, at least 16.
 	Concurrency int
 	// Waiting bounds those that are read or wait beside them; 0 is 4 × Concurrency. A review beyond that, or
@@ -57,7 +63,10 @@ func NewHandlers(o Options) (*Handlers, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, events: o.Events}
+	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, decisions: o.Decisions, tracer: o.Tracer}
+	if o.Events != nil {
+		shared.events = newTeller(o.Events, m.eventsDropped)
+	}
 	return &Handlers{
 		Validate: shared.serving("validate", Reviewer.Review),
 		Mutate:   shared.serving("mutate", Reviewer.Mutate),
@@ -74,8 +83,11 @@ type endpoint struct {
 	limiter  *limiter
 	metrics  *metrics
 	duration prometheus.Observer
-	log      logr.Logger
-	events   events.EventRecorder
+
+	log       logr.Logger
+	events    *teller          // nil if nobody is told
+	decisions *decisionlog.Log // nil if there is none
+	tracer    trace.Tracer     // nil if there is none
 }
 
 func (e endpoint) serving(name string, ask func(Reviewer, context.Context, policies.Request) policies.Decision) *endpoint {
@@ -94,9 +106,17 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	e.metrics.inFlight.Inc()
 	defer e.metrics.inFlight.Dec()
+	var span trace.Span
+	if e.tracer != nil {
+		r, span = e.traced(r)
+		defer span.End()
+	}
 	buffer := buffers.Get().(*[]byte)
 	out, rejected := e.review((*buffer)[:0], w, r, start)
 	if rejected != nil {
+		if span != nil {
+			traceRejection(span, rejected)
+		}
 		e.refuse(w, rejected)
 	} else {
 		write(w, r, out)
@@ -153,26 +173,25 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 		return out, reject(http.StatusTooManyRequests, "queue_timeout", "the review waited too long to be judged")
 	}
 	defer e.limiter.release(judged)
-	e.limiter.run(func() { out, rejected = e.answer(ctx, out, current, body) })
+	e.limiter.run(func() { out, rejected = e.answer(ctx, out, current, body, start) })
 	return out, rejected
 }
 
 // answer judges a review and appends what there is to say.
-func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, body []byte) ([]byte, *rejection) {
+func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, body []byte, start time.Time) ([]byte, *rejection) {
 	request, rejected := decode(body)
 	var decision policies.Decision
 	switch {
 	case rejected == nil:
-		decision = e.judge(ctx, current.reviewer, request)
+		decision = e.traceJudging(ctx, current.reviewer, request)
 	case request.UID != "":
 		decision.Failure = rejected.text
 	default:
 		return out, rejected
 	}
 	answer, decision := newAnswer(request, decision)
-	e.metrics.count(e.name, current, request, decision)
-	e.logDecision(request, decision)
-	e.tellBreakGlass(request, decision)
+	e.record(current, request, decision, start)
+	e.traceDecision(ctx, request, decision)
 	return appendReview(out, request.UID, answer), nil
 }
 

@@ -19,7 +19,8 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	rejected *prometheus.CounterVec
 
-	breakGlass *prometheus.CounterVec
+	breakGlass    *prometheus.CounterVec
+	eventsDropped *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -40,9 +41,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		rejected: counter("sluice_reviews_rejected_total", "Requests refused unjudged, with a code other than 200.", "reason"),
 		breakGlass: counter("sluice_break_glass_total", "Requests by members of a break-glass group that were admitted although only Sluice may make them.",
 			"policy", "kind", "operation"),
+		eventsDropped: counter("sluice_events_dropped_total", "Events about denials that were not made, by which bound there were enough: namespace or total.", "bound"),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.reviews, m.duration, m.findings, m.errors, m.inFlight, m.rejected, m.breakGlass} {
+	for _, c := range []prometheus.Collector{m.reviews, m.duration, m.findings, m.errors, m.inFlight, m.rejected, m.breakGlass, m.eventsDropped} {
 		errs = append(errs, registerer.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -58,7 +60,7 @@ func (m *metrics) count(handler string, current *snapshot, request policies.Requ
 		if f.Failed {
 			m.errors.WithLabelValues(f.Policy).Inc()
 		}
-		if decision.BreakGlass {
+		if decision.BreakGlass && !request.DryRun {
 			m.breakGlass.WithLabelValues(f.Policy, current.kindName(request.Kind.GroupKind()), operationName(request.Operation)).Inc()
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/sluice-gate/sluice/policies"
 )
@@ -89,5 +90,37 @@ func TestLabelsAreBounded(t *testing.T) {
 	}
 	if got := sum(t, registry, "sluice_reviews_total", "kind", "other"); got != 3 {
 		t.Errorf("%v of 3 are other", got)
+	}
+}
+
+// Names and units are those of https://prometheus.io/docs/practices/naming; labels take values from policies and from what they
+// match, or of a fixed set, never from a request alone.
+func TestMetricsKeepTheConventions(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m, err := newMetrics(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.reviews.WithLabelValues("validate", "CREATE", "Service", "deny")
+	m.findings.WithLabelValues("p", "deny")
+	m.errors.WithLabelValues("p")
+	m.rejected.WithLabelValues("malformed")
+	m.breakGlass.WithLabelValues("p", "Service", "CREATE")
+	m.eventsDropped.WithLabelValues("total")
+	m.duration.WithLabelValues("validate")
+	families, err := registry.Gather()
+	if err != nil || len(families) != 8 {
+		t.Fatalf("%d families: %v", len(families), err)
+	}
+	if problems, err := promlint.NewWithMetricFamilies(families).Lint(); err != nil || len(problems) > 0 {
+		t.Error(problems, err)
+	}
+	bounded := []string{"handler", "operation", "kind", "decision", "policy", "action", "reason", "bound"}
+	for _, family := range families {
+		for _, label := range family.GetMetric()[0].GetLabel() {
+			if !strings.HasPrefix(family.GetName(), "sluice_") || !slices.Contains(bounded, label.GetName()) {
+				t.Errorf("%s has a label %s", family.GetName(), label.GetName())
+			}
+		}
 	}
 }

@@ -10,11 +10,8 @@ import (
 	"github.com/sluice-gate/sluice/certs"
 )
 
-// What config/ calls the Service of the webhook and the Secret of its certificate.
-const (
-	webhookService    = "sluice-webhook"
-	certificateSecret = "sluice-webhook-cert"
-)
+// certificateSecret is what config/ calls the Secret with the certificate.
+const certificateSecret = "sluice-webhook-cert"
 
 // addRotator makes the certificate where Sluice is to do so itself. The webhook server finds it when it starts.
 func addRotator(ctx context.Context, manager ctrl.Manager, o Options) error {
@@ -26,7 +23,7 @@ func addRotator(ctx context.Context, manager ctrl.Manager, o Options) error {
 		return err
 	}
 	rotator, err := certs.NewRotator(certs.RotatorOptions{
-		Client: cluster, Namespace: o.Namespace, Secret: certificateSecret, Service: webhookService, Configuration: o.WebhookConfiguration,
+		Client: cluster, Namespace: o.Namespace, Secret: certificateSecret, Service: o.WebhookService, Configuration: o.WebhookConfiguration,
 		Dir: o.CertDir, Log: o.Log.WithName("certificate"),
 	})
 	if err != nil {

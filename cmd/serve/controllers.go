@@ -91,6 +91,7 @@ func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *
 		Snapshots: snapshots, Status: status, Events: events, Metrics: metrics,
 	}
 	releaser := &controllers.Releaser{Client: manager.GetClient(), Pods: pods, Snapshots: snapshots, Metrics: metrics, IsFree: generator.IsFree}
+	generator.Freed = releaser.Freed
 	known.Subscribe(func(change state.Change) {
 		generator.Told(change)
 		releaser.Told(change)

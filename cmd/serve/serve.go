@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -31,6 +30,7 @@ import (
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 	"github.com/sluice-gate/sluice/webhook"
+	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
 // Options are what the manager needs to run.
@@ -39,9 +39,10 @@ type Options struct {
 	// Library holds the rules that GatePolicies name.
 	Library *engine.Library
 
-	WebhookHost string // empty for all addresses
-	WebhookPort int
-	CertDir     string // holds tls.crt and tls.key
+	WebhookHost    string // empty for all addresses
+	WebhookPort    int
+	CertDir        string // holds tls.crt and tls.key
+	WebhookService string // in Namespace: the API server's way to the webhook, which the certificate has to name
 	// SelfManaged makes the certificate where no cert-manager does, and writes it to CertDir.
 	SelfManaged    bool
 	MetricsAddress string // host:port; "0" for none
@@ -69,6 +70,14 @@ type Options struct {
 	// NetworkPolicy that was admitted may take to be stored; 0 is
 	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
 	ReservationLife time.Duration
+	PprofAddress    string // host:port; empty for none
+
+	// TracingEndpoint is the URL of an OTLP/HTTP collector; empty for none. TracingRatio is the share of reviews that are
+	// traced, of those that the API server leaves to Sluice.
+	TracingEndpoint string
+	TracingRatio    float64
+	// DecisionLog says where decisions are logged; no Output is no log. Registerer and Log are set from the options here.
+	DecisionLog decisionlog.Options
 	// Registerer takes the metrics that MetricsAddress serves: controller-runtime's registry, except in tests.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
@@ -80,8 +89,8 @@ const leaseName = "sluice.policy.sluice.dev"
 // How soon another replica leads when the leader is killed: pods of new namespaces wait that long for what is generated. A leader
 // that can't renew gives up before.
 const (
-	leaseDuration = 6 * time.Second
-	renewDeadline = 4 * time.Second
+	leaseDuration = 10 * time.Second
+	renewDeadline = 7 * time.Second
 	retryPeriod   = time.Second
 )
 
@@ -90,16 +99,30 @@ type Server struct {
 	// State is what the policies ask.
 	State *state.Cluster
 
-	manager ctrl.Manager
+	manager   ctrl.Manager
+	observers *observers
 }
 
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
 func New(ctx context.Context, o Options) (*Server, error) {
+	observers, err := newObservers(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	server, err := newServer(ctx, o, observers)
+	if err != nil {
+		return nil, errors.Join(err, observers.close(ctx))
+	}
+	return server, nil
+}
+
+func newServer(ctx context.Context, o Options, observers *observers) (*Server, error) {
 	created := time.Now()
 	o.Config = unlimited(o.Config)
 	current := &webhook.Current{}
 	recorder := &lateRecorder{}
-	manager, err := newManager(o, current, recorder)
+	certificate := certs.NewServing(o.CertDir)
+	manager, err := newManager(o, current, recorder, observers, certificate)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
@@ -135,10 +158,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	if err := addChecks(manager, o, current, known, created); err != nil {
+	if err := addChecks(ctx, manager, o, current, known, certificate, created); err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	return &Server{State: known, manager: manager}, nil
+	return &Server{State: known, manager: manager, observers: observers}, nil
 }
 
 // unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
@@ -151,16 +174,19 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Run serves until the context ends.
-func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
+// Run serves until the context ends. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	err := s.manager.Start(ctx)
+	return errors.Join(err, s.observers.close(ctx))
+}
 
-func newManager(o Options, current *webhook.Current, recorder events.EventRecorder) (ctrl.Manager, error) {
+func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, observers *observers, certificate *certs.Serving) (ctrl.Manager, error) {
 	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
-		Events: recorder, Concurrency: o.MaxConcurrentReviews})
+		Events: recorder, Decisions: observers.decisions, Tracer: observers.tracer(), Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
-	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}, handlers)
+	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, Certificate: certificate.Certificate}, handlers)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +199,7 @@ func newManager(o Options, current *webhook.Current, recorder events.EventRecord
 		Cache:                         cacheOptions(o),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.ProbeAddress,
+		PprofBindAddress:              o.PprofAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.Namespace,
@@ -219,12 +246,17 @@ func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isola
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a
 // review needs: compiled policies, a certificate that the API server can accept, and state.
-func addChecks(manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, started time.Time) error {
-	certificate := webhook.CertificateFiles(filepath.Join(o.CertDir, certs.CertFile), filepath.Join(o.CertDir, certs.KeyFile))
+func addChecks(ctx context.Context, manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, certificate *certs.Serving, started time.Time) error {
+	check := certs.Check{
+		Certificate: certificate.Certificate, Name: o.WebhookService + "." + o.Namespace + ".svc",
+		Hooks: ownHooks(ctx, manager.GetClient(), o), Now: time.Now,
+	}
 	return errors.Join(
+		o.Registerer.Register(check),
+		manager.Add(certificate),
 		manager.AddHealthzCheck("ping", healthz.Ping),
 		manager.AddReadyzCheck("policies", current.Ready),
-		manager.AddReadyzCheck("certificate", webhook.CertificateValid(certificate, time.Now)),
+		manager.AddReadyzCheck("certificate", check.Ready),
 		manager.AddReadyzCheck("webhook", manager.GetWebhookServer().StartedChecker()),
 		manager.AddReadyzCheck("state", webhook.SyncedUntil(known.Synced, started.Add(o.SyncTimeout), time.Now)),
 	)

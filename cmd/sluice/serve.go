@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +29,7 @@ func newServeCommand() *cobra.Command {
 		o.Namespace = defaultNamespace
 	}
 	var kubeconfig, dataplane, logFormat, logLevel string
+	var observe observeFlags
 	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the admission webhook and the controllers",
@@ -40,6 +42,9 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, err := newLogger(logFormat, logLevel)
 			if err != nil {
+				return err
+			}
+			if err := observe.apply(&o); err != nil {
 				return err
 			}
 			ctrl.SetLogger(log)
@@ -62,10 +67,21 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 		},
 	}
 	flags := command.Flags()
+	addServeFlags(flags, &o)
+	observe.add(flags)
+	flags.StringVar(&dataplane, "dataplane", "", dataplaneUsage+"; auto looks for it in the cluster")
+	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, else the service account of the pod)")
+	flags.StringVar(&logFormat, "log-format", "json", "json or text")
+	flags.StringVar(&logLevel, "log-level", "info", "debug, info or error")
+	return command
+}
+
+func addServeFlags(flags *pflag.FlagSet, o *serve.Options) {
 	flags.StringVar(&o.WebhookHost, "webhook-host", "", "address on which the webhook listens (default all)")
 	flags.IntVar(&o.WebhookPort, "webhook-port", 9443, "port on which the webhook listens")
 	flags.StringVar(&o.CertDir, "cert-dir", "/var/run/sluice/certs", "folder with tls.crt and tls.key; both are read again when they change")
 	flags.BoolVar(&o.SelfManaged, "self-managed-certificate", false, "make and renew the certificate without cert-manager, in a Secret of the namespace, write it to --cert-dir, and keep the caBundle of the webhook configurations")
+	flags.StringVar(&o.WebhookService, "webhook-service", "sluice-webhook", "Service in Sluice's namespace at which the API server calls the webhook: readiness asks for a certificate of that name")
 	flags.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "host:port of /metrics, 0 for none")
 	flags.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "host:port of /healthz and /readyz, 0 for none")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", false, "run the controllers on one replica only; every replica answers reviews")
@@ -75,14 +91,9 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 	flags.StringVar(&o.ServiceAccount, "service-account", "sluice", "Sluice's own ServiceAccount in its namespace: what it does itself is not judged")
 	flags.StringSliceVar(&o.BreakGlassGroups, "break-glass-groups", nil, "groups whose members may change and delete what policies generated, with a warning, an event and a metric; it is put back while a policy asks for it (default none)")
 	flags.StringSliceVar(&o.ExemptNamespaces, "exempt-namespaces", nil, "further namespaces that are never judged, names or globs: CNI, ingress controllers, cert-manager")
-	flags.StringVar(&dataplane, "dataplane", "", dataplaneUsage+"; auto looks for it in the cluster")
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")
 	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
 	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")
-	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, else the service account of the pod)")
-	flags.StringVar(&logFormat, "log-format", "json", "json or text")
-	flags.StringVar(&logLevel, "log-level", "info", "debug, info or error")
-	return command
 }
 
 // clusterConfig follows kubectl's order, but never a kubeconfig in the home folder: a gate must not serve

@@ -105,10 +105,10 @@ func (c *Compiler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, 
 		c.Watch(kinds...)
 	}
 	c.Use(snapshot.Gate)
-	c.Watch(kinds...)
 	c.Metrics.observe(snapshot, c.Snapshots.Load(), time.Since(started))
 	c.log(ctx, snapshot)
 	c.Snapshots.store(snapshot)
+	c.Watch(kinds...)
 	return ctrl.Result{}, nil
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
@@ -46,17 +48,34 @@ type Generator struct {
 	Events    events.EventRecorder
 	Metrics   *GenerateMetrics
 
+	// Freed is told of a namespace whose pods need not wait any more.
+	Freed func(namespace string)
+
 	queue   workQueue[objectKey]
-	read    chan struct{} // gets one when a kind was read as a whole
+	relook  chan struct{} // gets one when everything has to be looked at again
+	ended   chan struct{} // gets one when everything was
 	ledger  ledger
-	reading sync.Mutex // of the inventory
+	reading sync.Mutex        // of the inventory
+	unread  map[string]unread // why the inventory of a policy could not be read
+	later   atomic.Bool       // everything will be looked at again in a moment
 }
 
-// How often at most what fails is tried again, and how soon at first.
+// How soon what fails is tried again at first, how seldom at last, and how often all of it together: a cause that a thousand
+// namespaces share must not keep the API server busy.
 const (
-	generateRetry    = 100 * time.Millisecond
-	generateMaxRetry = time.Minute
+	generateRetry     = 100 * time.Millisecond
+	generateMaxRetry  = time.Minute
+	retriesPerSecond  = 10
+	retriesAtOneTime  = 100
+	relookAfterChange = time.Second // of what rules ask about
 )
+
+// retries is the rate limiter of what fails.
+func retries[T comparable]() workqueue.TypedRateLimiter[T] {
+	return workqueue.NewTypedMaxOfRateLimiter(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[T](generateRetry, generateMaxRetry),
+		&workqueue.TypedBucketRateLimiter[T]{Limiter: rate.NewLimiter(retriesPerSecond, retriesAtOneTime)})
+}
 
 // generateWorkers bounds the requests to the API server at one time.
 const generateWorkers = 8
@@ -75,12 +94,12 @@ var (
 // SetupWithManager registers the reconciler.
 func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 	g.ledger.init()
-	g.read = make(chan struct{}, 1)
+	g.relook, g.ended, g.unread = make(chan struct{}, 1), make(chan struct{}, 1), map[string]unread{}
 	log := m.GetLogger().WithValues("controller", "generate")
 	return builder.TypedControllerManagedBy[objectKey](m).Named("generate").
 		WithOptions(controller.TypedOptions[objectKey]{
 			MaxConcurrentReconciles: generateWorkers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[objectKey](generateRetry, generateMaxRetry),
+			RateLimiter:             retries[objectKey](),
 		}).
 		WithLogConstructor(func(trigger *objectKey) logr.Logger {
 			if trigger == nil {
@@ -96,38 +115,6 @@ func (g *Generator) SetupWithManager(m ctrl.Manager) error {
 		Complete(g)
 }
 
-// follow looks at everything at the start, after each change of the policies, and when a kind was read as a whole.
-func (g *Generator) follow(ctx context.Context, log logr.Logger) {
-	changed := g.Snapshots.listen()
-	for {
-		g.forgetPolicies()
-		if err := g.all(); err != nil && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
-			log.Error(err, "list what policies generate for")
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		case <-g.read:
-		}
-	}
-}
-
-// forgetPolicies drops what is known of policies that are gone, or generate nothing any more: others may have their objects.
-func (g *Generator) forgetPolicies() {
-	snapshot := g.Snapshots.Load()
-	if snapshot == nil {
-		return
-	}
-	for _, name := range g.ledger.policies() {
-		if len(snapshot.Policies[name].Interest.Generates) == 0 {
-			g.ledger.forgetPolicy(name)
-			g.Metrics.triggers.DeletePartialMatch(map[string]string{"policy": name})
-			g.Status.touch(name)
-		}
-	}
-}
-
 // Told takes a change of the state: of something that policies generate for, or of something that they generate.
 func (g *Generator) Told(change state.Change) {
 	snapshot := g.Snapshots.Load()
@@ -135,11 +122,15 @@ func (g *Generator) Told(change state.Change) {
 		return // all is looked at when the time comes
 	}
 	if change.Name == "" {
-		select {
-		case g.read <- struct{}{}:
-		default: // there is one already
-		}
+		g.ledger.forgetReceipts(change.Kind)
+		wake(g.relook)
 		return
+	}
+	if snapshot.asked[change.Kind] && g.later.CompareAndSwap(false, true) {
+		time.AfterFunc(relookAfterChange, func() {
+			g.later.Store(false)
+			wake(g.relook)
+		})
 	}
 	key := objectKey{change.Kind, change.Namespace, change.Name}
 	if snapshot.triggers[change.Kind] {
@@ -150,35 +141,25 @@ func (g *Generator) Told(change state.Change) {
 	}
 }
 
-// all looks at everything that policies generate for, after what people wait for.
-func (g *Generator) all() error {
-	snapshot := g.Snapshots.Load()
-	if snapshot == nil {
-		return nil
-	}
-	var errs []error
-	for kind := range snapshot.triggers {
-		objects, err := g.Known.List(kind, "")
-		errs = append(errs, err)
-		for _, object := range objects {
-			metadata := object.Get("metadata")
-			g.queue.addLate(objectKey{kind, metadata.Get("namespace").Text(), metadata.Get("name").Text()})
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // Reconcile makes exist what policies ask for beside one object. What fails is retried with backoff, and keeps nothing else
 // from being done.
 func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Result, error) {
 	snapshot := g.Snapshots.Load()
-	if snapshot == nil || !snapshot.triggers[trigger.Kind] {
+	if snapshot == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
 	object, found, err := g.Known.Get(trigger.Kind, trigger.Namespace, trigger.Name)
-	switch {
-	case errors.Is(err, state.ErrNotSynced):
+	if errors.Is(err, state.ErrNotSynced) {
 		return ctrl.Result{}, nil // Told brings us back
+	}
+	defer func() {
+		if g.ledger.end(trigger) {
+			wake(g.ended)
+		}
+	}()
+	switch {
+	case !snapshot.triggers[trigger.Kind]:
+		return ctrl.Result{}, nil
 	case err != nil:
 		return ctrl.Result{}, fmt.Errorf("look at %s: %w", trigger, err)
 	case !found || object.Get("metadata", "deletionTimestamp").Exists():
@@ -193,87 +174,6 @@ func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Resu
 	for _, asked := range snapshot.Gate.Generations(ctx, request) {
 		work.settle(ctx, asked)
 	}
-	if trigger.Kind == namespaceKind {
-		work.failed(g.mark(ctx, snapshot, object, work.held))
-	}
+	work.mark(ctx)
 	return ctrl.Result{RequeueAfter: work.again}, errors.Join(work.errs...)
-}
-
-// generation is the work on one trigger.
-type generation struct {
-	*Generator
-	snapshot *Snapshot
-	trigger  objectKey
-	object   engine.Document
-	held     bool          // the trigger is a namespace whose pods have to wait
-	again    time.Duration // when to look again at what is not done, 0 for never
-	errs     []error
-}
-
-func (w *generation) failed(err error) {
-	if err != nil {
-		w.errs = append(w.errs, err)
-	}
-}
-
-// settle does what one policy asks for, and notes what came of it.
-func (w *generation) settle(ctx context.Context, asked policies.Generation) {
-	result, known := w.snapshot.Policies[asked.Policy]
-	if !known {
-		return
-	}
-	holdings, err := w.inventory(ctx, asked.Policy, result)
-	out := outcome{generation: result.Generation}
-	switch {
-	case err != nil:
-		out.state, out.message = failedState, err.Error()
-	case asked.Err == nil && (!asked.Matched || len(asked.Objects) == 0): // to ask for nothing is not to be for it
-		if w.ledger.note(asked.Policy, w.trigger, outcome{}) {
-			w.Status.touch(asked.Policy)
-		}
-		w.failed(w.unmatched(ctx, asked, holdings))
-		return
-	case asked.Err != nil:
-		err = asked.Err
-		out.state, out.message = failedState, err.Error()
-	case asked.Older && len(holdings.of(w.trigger)) == 0:
-		out.state = olderState
-	case !asked.Writes:
-		out.state, out.message = w.compare(asked, result)
-	default:
-		if err = w.keep(ctx, asked, result, holdings); err == nil {
-			out.state = satisfiedState
-		} else {
-			out.state, out.message = failedState, err.Error()
-		}
-		if pending := new(pendingError); errors.As(err, &pending) {
-			err, out.state = nil, pendingState
-			w.wait(pending.retry)
-		}
-	}
-	if asked.Writes && asked.Keep.HoldPods && (out.state == failedState || out.state == pendingState) {
-		w.held = true
-	}
-	if w.ledger.note(asked.Policy, w.trigger, out) {
-		w.Status.touch(asked.Policy)
-		w.tell(asked.Policy, out)
-	}
-	if err != nil {
-		w.failed(fmt.Errorf("policy %q for %s: %w", asked.Policy, w.trigger, err))
-		w.Metrics.failures.WithLabelValues(asked.Policy).Inc()
-	}
-}
-
-func (w *generation) wait(retry time.Duration) {
-	if retry > 0 && (w.again == 0 || retry < w.again) {
-		w.again = retry
-	}
-}
-
-// tell makes an event of what failed, once for each reason.
-func (w *generation) tell(policy string, out outcome) {
-	if out.state == failedState {
-		w.Events.Eventf(referenceTo(w.object), nil, "Warning", "GenerateFailed", "Generate", "policy %s: %s",
-			policy, truncate(out.message, maxEventMessage-len(policy)-10))
-	}
 }

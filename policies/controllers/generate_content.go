@@ -3,7 +3,7 @@ package controllers
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,18 +15,25 @@ import (
 // type, without those that are null or an empty list. An empty object stays: as a selector it selects everything.
 func contentOf(object map[string]any) (string, error) {
 	content := map[string]any{}
-	for key, value := range object {
-		switch key {
-		case "apiVersion", "kind", "metadata", "status":
-		default:
-			content[key] = value
-		}
+	for _, key := range contentKeys(object) {
+		content[key] = object[key]
 	}
 	encoded, err := json.Marshal(withoutEmpty(content))
 	if err != nil {
 		return "", fmt.Errorf("encode an object: %w", err)
 	}
 	return string(encoded), nil
+}
+
+// contentKeys are the fields of an object that say something: all but its type, metadata and status.
+func contentKeys(object map[string]any) []string {
+	var out []string
+	for key := range object {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "status"}, key) {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func withoutEmpty(x any) any {
@@ -50,21 +57,27 @@ func withoutEmpty(x any) any {
 	return x
 }
 
-// saysAll tells whether what the API server keeps says all that was asked for; it may add defaults to it. Both are in the form
-// of contentOf.
-func saysAll(kept, asked string) bool {
-	var k, a any
-	return json.Unmarshal([]byte(kept), &k) == nil && json.Unmarshal([]byte(asked), &a) == nil && saysAllOf(k, a)
+// saysAll tells whether what the API server keeps says all that was sent, and lists nothing that was not; it may add fields, as
+// defaults do.
+func saysAll(kept, sent map[string]any) bool {
+	for _, key := range contentKeys(sent) {
+		if !saysAllOf(kept[key], sent[key]) {
+			return false
+		}
+	}
+	return true
 }
 
-func saysAllOf(kept, asked any) bool {
-	switch a := asked.(type) {
+func saysAllOf(kept, sent any) bool {
+	switch s := sent.(type) {
+	case nil:
+		return isEmptyList(kept)
 	case map[string]any:
 		k, ok := kept.(map[string]any)
 		if !ok {
 			return false
 		}
-		for key, inner := range a {
+		for key, inner := range s {
 			if !saysAllOf(k[key], inner) {
 				return false
 			}
@@ -72,17 +85,25 @@ func saysAllOf(kept, asked any) bool {
 		return true
 	case []any:
 		k, ok := kept.([]any)
-		if !ok || len(k) != len(a) {
+		if len(s) == 0 {
+			return isEmptyList(kept)
+		}
+		if !ok || len(k) != len(s) {
 			return false
 		}
-		for i := range a {
-			if !saysAllOf(k[i], a[i]) {
+		for i := range s {
+			if !saysAllOf(k[i], s[i]) {
 				return false
 			}
 		}
 		return true
 	}
-	return reflect.DeepEqual(kept, asked)
+	return fmt.Sprint(kept) == fmt.Sprint(sent) // a number may be of another type
+}
+
+func isEmptyList(x any) bool {
+	list, isList := x.([]any)
+	return x == nil || isList && len(list) == 0
 }
 
 // isMarked tells whether an object has the labels, annotations and owners that another one has. Further labels and annotations

@@ -3,6 +3,7 @@ package controllers
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -48,22 +49,24 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// What the API server keeps says what was asked for if it only adds to it.
+// What the API server keeps says what was sent if it only adds fields to it.
 func TestSaysAll(t *testing.T) {
-	const asked = `{"spec":{"ingress":[{"ports":[{"port":80}]}],"podSelector":{}}}`
+	const asked = `{"spec":{"ingress":[{"ports":[{"port":80}]}],"egress":[],"podSelector":{}}}`
 	for _, c := range []struct {
 		name, kept string
 		want       bool
 	}{
 		{"the same", asked, true},
 		{"with defaults", `{"spec":{"ingress":[{"ports":[{"port":80,"protocol":"TCP"}]}],"podSelector":{},"policyTypes":["Ingress"]}}`, true},
+		{"with status and other metadata", `{"metadata":{"a":"b"},"status":{},"spec":{"ingress":[{"ports":[{"port":80}]}],"podSelector":{}}}`, true},
+		{"a rule in an empty list", `{"spec":{"ingress":[{"ports":[{"port":80}]}],"egress":[{}],"podSelector":{}}}`, false},
 		{"one rule more", `{"spec":{"ingress":[{"ports":[{"port":80}]},{}],"podSelector":{}}}`, false},
 		{"one rule less", `{"spec":{"podSelector":{}}}`, false},
 		{"another port", `{"spec":{"ingress":[{"ports":[{"port":81}]}],"podSelector":{}}}`, false},
 		{"a rule that opens more", `{"spec":{"ingress":[{}],"podSelector":{}}}`, false},
 		{"an empty selector that is gone", `{"spec":{"ingress":[{"ports":[{"port":80}]}]}}`, false},
 	} {
-		if got := saysAll(c.kept, asked); got != c.want {
+		if got := saysAll(objectOf(t, c.kept), objectOf(t, asked)); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}
@@ -112,7 +115,7 @@ func TestMarks(t *testing.T) {
 func TestAskedByTwo(t *testing.T) {
 	var l ledger
 	l.init()
-	first, second := l.take("a", PolicyResult{}, nil), l.take("b", PolicyResult{}, nil)
+	first, second := l.take("a", policyVersion{}, time.Time{}, nil), l.take("b", policyVersion{}, time.Time{}, nil)
 	object, one, two := objectKey{Name: "o"}, objectKey{Name: "one"}, objectKey{Name: "two"}
 	if other := second.ask(one, object); other != "" {
 		t.Errorf("nobody else asks, got %q", other)
@@ -123,7 +126,13 @@ func TestAskedByTwo(t *testing.T) {
 	if other := second.ask(one, object); other != "a" {
 		t.Errorf("got %q, want a", other)
 	}
+	first.release(one)
+	if other := second.ask(one, object); other != "" {
+		t.Errorf("a only retains it, got %q", other)
+	}
+	first.ask(one, object)
 	l.forgetPolicy("a")
+	first.exists(one, object) // by a worker that doesn't know yet
 	if other := second.ask(one, object); other != "" {
 		t.Errorf("a is gone, got %q", other)
 	}
@@ -140,18 +149,55 @@ func TestAskedByTwo(t *testing.T) {
 	}
 }
 
+// Nothing is over before everything was looked at; then what nobody asked for is left.
+func TestPass(t *testing.T) {
+	var l ledger
+	l.init()
+	wanted, over, one, two := objectKey{Name: "wanted"}, objectKey{Name: "over"}, objectKey{Name: "one"}, objectKey{Name: "two"}
+	now := policyVersion{"uid", 2}
+	h := l.take("p", now, time.Time{}, map[objectKey][]objectKey{unattributed: {wanted, over}})
+	l.begin([]objectKey{one, two})
+	h.ask(one, wanted)
+	if l.end(one) {
+		t.Error("two was not looked at")
+	}
+	if _, done := l.pass(map[string]policyVersion{"p": now}); done || l.hasPassed("p", now) {
+		t.Error("passed before two was looked at")
+	}
+	if !l.end(two) || l.end(two) {
+		t.Error("two is the last, once")
+	}
+	left, done := l.pass(map[string]policyVersion{"p": now})
+	if !done || len(left["p"]) != 1 || left["p"][0] != over {
+		t.Errorf("left %v, done %v", left, done)
+	}
+	if !l.hasPassed("p", now) || l.hasPassed("p", policyVersion{"uid", 3}) || l.hasPassed("q", now) {
+		t.Error("the version that passed did, and no other")
+	}
+}
+
 // A write counts as seen only until a watch tells of the object.
 func TestReceipts(t *testing.T) {
 	var l ledger
 	l.init()
 	key := objectKey{Name: "o"}
-	l.wrote(key, "uid/7", "content")
+	l.writes(key, "uid/7", "content")
 	if !l.isWritten(key, "uid/7", "content") || l.isWritten(key, "uid/8", "content") || l.isWritten(key, "uid/7", "other") {
 		t.Error("a receipt is for one version and one content")
 	}
 	l.seen(key)
 	if l.isWritten(key, "uid/7", "content") {
 		t.Error("the watch told of it: deleted again, it has the version of one that never was")
+	}
+	key.Kind = namespaceKind
+	l.writes(key, "/", "content")
+	l.forgetReceipts(podKind)
+	if !l.isWritten(key, "/", "content") {
+		t.Error("another kind was read")
+	}
+	l.forgetReceipts(namespaceKind)
+	if l.isWritten(key, "/", "content") {
+		t.Error("the kind was read as a whole")
 	}
 }
 

@@ -1,13 +1,14 @@
 package controllers
 
 import (
+	"hash/fnv"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/lru"
 )
 
@@ -27,8 +28,14 @@ type ledger struct {
 	accepted *lru.Cache
 	// unready are the namespaces whose pods have to wait.
 	unready map[string]bool
-	// writes bound how often each object is written.
-	writes *lru.Cache
+	// unseen are the triggers that were not looked at since the policies changed; passed are the versions of policies for
+	// which all were.
+	unseen map[objectKey]bool
+	passed map[string]policyVersion
+	// turns are of objects that several triggers ask for, so that one at a time writes them.
+	turns [32]sync.Mutex
+	// limits bound how often each object is written.
+	limits *lru.Cache
 }
 
 // acceptedContents bounds the contents of which is remembered what the API server makes of them: few differ, but for
@@ -43,14 +50,27 @@ const (
 	writtenObjects = 16384
 )
 
+// lock waits for the turn to look at an object and write it. What is in a namespace exists because of one trigger, which is
+// looked at by one worker at a time.
+func (l *ledger) lock(object objectKey) (unlock func()) {
+	if object.Namespace != "" {
+		return func() {}
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(object.String()))
+	turn := &l.turns[hash.Sum32()%uint32(len(l.turns))]
+	turn.Lock()
+	return turn.Unlock
+}
+
 // throttle says how long an object has to wait before it may be written; 0 counts as a write.
 func (l *ledger) throttle(object objectKey) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known, ok := l.writes.Get(object)
+	known, ok := l.limits.Get(object)
 	if !ok {
 		known = rate.NewLimiter(rate.Every(writeInterval), writeBurst)
-		l.writes.Add(object, known)
+		l.limits.Add(object, known)
 	}
 	reservation := known.(*rate.Limiter).Reserve()
 	wait := reservation.Delay()
@@ -63,102 +83,8 @@ func (l *ledger) throttle(object objectKey) time.Duration {
 func (l *ledger) init() {
 	l.holdings, l.outcomes = map[string]*holdings{}, map[string]map[objectKey]outcome{}
 	l.askedBy, l.receipts = map[objectKey]map[asker]bool{}, map[objectKey]string{}
-	l.accepted, l.writes, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
-}
-
-// asker is a policy that asks for an object because of a trigger.
-type asker struct {
-	policy  string
-	trigger objectKey
-}
-
-// holdings are the objects of one policy by trigger.
-type holdings struct {
-	policy     string
-	uid        types.UID
-	generation int64
-	ledger     *ledger
-	// objects are true once they are known to exist, and false while they are only asked for.
-	objects map[objectKey]map[objectKey]bool
-}
-
-// unattributed stands for the triggers of an object that says nothing about them: all of a policy's triggers ask for it.
-var unattributed = objectKey{}
-
-// of are the objects that exist or are asked for because of a trigger.
-func (h *holdings) of(trigger objectKey) map[objectKey]bool {
-	h.ledger.mu.Lock()
-	defer h.ledger.mu.Unlock()
-	out := maps.Clone(h.objects[trigger])
-	if out == nil {
-		out = map[objectKey]bool{}
-	}
-	return out
-}
-
-// ask notes that an object is asked for because of a trigger. If another policy asks for the same object, the first of the two by
-// name has it: then other is that policy, and nothing is noted.
-func (h *holdings) ask(trigger, object objectKey) (other string) {
-	h.ledger.mu.Lock()
-	defer h.ledger.mu.Unlock()
-	for a := range h.ledger.askedBy[object] {
-		if a.policy < h.policy && (other == "" || a.policy < other) {
-			other = a.policy
-		}
-	}
-	if other == "" {
-		h.put(trigger, object, h.objects[trigger][object])
-	}
-	return other
-}
-
-// exists notes that an object that was asked for exists.
-func (h *holdings) exists(trigger, object objectKey) {
-	h.ledger.mu.Lock()
-	defer h.ledger.mu.Unlock()
-	h.put(trigger, object, true)
-}
-
-func (h *holdings) put(trigger, object objectKey, exists bool) {
-	if h.objects[trigger] == nil {
-		h.objects[trigger] = map[objectKey]bool{}
-	}
-	h.objects[trigger][object] = exists
-	if h.ledger.askedBy[object] == nil {
-		h.ledger.askedBy[object] = map[asker]bool{}
-	}
-	h.ledger.askedBy[object][asker{h.policy, trigger}] = true
-}
-
-// drop notes that an object no longer exists because of a trigger.
-func (h *holdings) drop(trigger, object objectKey) {
-	h.ledger.mu.Lock()
-	defer h.ledger.mu.Unlock()
-	delete(h.objects[trigger], object)
-	if len(h.objects[trigger]) == 0 {
-		delete(h.objects, trigger)
-	}
-	h.ledger.unask(asker{h.policy, trigger}, object)
-}
-
-// isShared tells whether an object exists because of something else, too.
-func (h *holdings) isShared(trigger, object objectKey) bool {
-	h.ledger.mu.Lock()
-	defer h.ledger.mu.Unlock()
-	for a := range h.ledger.askedBy[object] {
-		if a != (asker{h.policy, trigger}) && a.trigger != unattributed {
-			return true
-		}
-	}
-	return false
-}
-
-func (l *ledger) unask(a asker, object objectKey) {
-	delete(l.askedBy[object], a)
-	if len(l.askedBy[object]) == 0 {
-		delete(l.askedBy, object)
-		delete(l.receipts, object)
-	}
+	l.unseen, l.passed = map[objectKey]bool{}, map[string]policyVersion{}
+	l.accepted, l.limits, l.unready = lru.New(acceptedContents), lru.New(writtenObjects), map[string]bool{}
 }
 
 // seen notes that a watch told of an object, and returns the triggers because of which it exists.
@@ -173,11 +99,18 @@ func (l *ledger) seen(object objectKey) []objectKey {
 	return out
 }
 
-// wrote notes that an object was written, and that the state then showed the version before.
-func (l *ledger) wrote(object objectKey, before, content string) {
+// writes notes that an object is written, and that the state shows the version before.
+func (l *ledger) writes(object objectKey, before, content string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.receipts[object] = before + "\n" + content
+}
+
+// unwritten notes that the write failed.
+func (l *ledger) unwritten(object objectKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.receipts, object)
 }
 
 // isWritten tells whether the object was written like that, and the state does not show it yet.
@@ -207,6 +140,17 @@ func (l *ledger) forget(trigger objectKey) (policies []string) {
 		delete(l.unready, trigger.Name)
 	}
 	return policies
+}
+
+// forgetReceipts drops those of a kind that was read as a whole: what was written and deleted meanwhile nobody told of.
+func (l *ledger) forgetReceipts(kind schema.GroupKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for object := range l.receipts {
+		if object.Kind == kind {
+			delete(l.receipts, object)
+		}
+	}
 }
 
 // outcome is what came of one trigger of a policy.
@@ -246,15 +190,17 @@ func (l *ledger) of(policy string) map[objectKey]outcome {
 	return maps.Clone(l.outcomes[policy])
 }
 
-// setReady notes whether a namespace's pods have to wait.
-func (l *ledger) setReady(namespace string, ready bool) {
+// setReady notes whether a namespace's pods have to wait, and tells whether they no longer do.
+func (l *ledger) setReady(namespace string, ready bool) (freed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	freed = ready && l.unready[namespace]
 	if ready {
 		delete(l.unready, namespace)
 	} else {
 		l.unready[namespace] = true
 	}
+	return freed
 }
 
 func (l *ledger) isUnready(namespace string) bool {
@@ -290,4 +236,5 @@ func (l *ledger) forgetPolicy(policy string) {
 	}
 	delete(l.holdings, policy)
 	delete(l.outcomes, policy)
+	delete(l.passed, policy)
 }

@@ -21,17 +21,51 @@ func isReady(namespace engine.Document) bool {
 }
 
 // mark gives a namespace the label that takes it out of the Pod hook's namespaceSelector, unless its pods have to wait: then it
-// is taken off. Where no policy holds pods, labels stay as they are.
-func (g *Generator) mark(ctx context.Context, snapshot *Snapshot, namespace engine.Document, held bool) error {
-	name := namespace.Get("metadata", "name").Text()
-	if !snapshot.holdsPods {
-		return nil
+// is taken off. Where nobody can tell, and where no policy holds pods, labels stay as they are.
+func (w *generation) mark(ctx context.Context) {
+	if w.trigger.Kind != namespaceKind || !w.snapshot.holdsPods || w.unknown {
+		return
 	}
-	g.ledger.setReady(name, !held) // before the label changes, because of which gates are taken
-	if isReady(namespace) != held {
-		return nil
+	if !w.held && !isReady(w.object) {
+		if err := w.confirm(ctx); err != nil {
+			w.failed(err)
+			return
+		}
 	}
-	return g.label(ctx, name, namespace.Get("metadata", "uid").Text(), !held)
+	freed := w.ledger.setReady(w.trigger.Name, !w.held) // before the label changes, because of which gates are taken
+	if isReady(w.object) != w.held {
+		if freed && w.Freed != nil {
+			w.Freed(w.trigger.Name)
+		}
+		return
+	}
+	err := w.label(ctx, w.trigger.Name, w.object.Get("metadata", "uid").Text(), !w.held)
+	w.failed(err)
+	if err != nil && !w.held {
+		for _, policy := range w.holders {
+			w.note(policy, outcome{state: failedState, generation: w.snapshot.Policies[policy].activeGeneration(), message: err.Error()})
+		}
+	}
+}
+
+// confirm asks the API server whether everything exists that the state has: of a namespace that was deleted and created anew, it
+// may still have what the old one held.
+func (w *generation) confirm(ctx context.Context) error {
+	for _, key := range w.seen {
+		mapping, err := w.Mapper.RESTMapping(key.Kind)
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", key, err)
+		}
+		object := &metav1.PartialObjectMetadata{}
+		object.SetGroupVersionKind(mapping.GroupVersionKind)
+		if err := w.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
+			return fmt.Errorf("look at %s: %w", key, err)
+		}
+		if object.DeletionTimestamp != nil {
+			return fmt.Errorf("look at %s: it is being deleted", key)
+		}
+	}
+	return nil
 }
 
 // unmark takes the label off a namespace that is being deleted: who goes by an old copy of it, when there is another one of the
@@ -78,17 +112,22 @@ func (g *Generator) Unmarked() (string, error) {
 	return "", nil
 }
 
-// IsFree tells whether the pods of a namespace need not wait.
-func (g *Generator) IsFree(name string) bool {
+// IsFree tells whether the pods of a namespace need not wait. The API server is asked: the state may still have a namespace of the
+// same name that was deleted before.
+func (g *Generator) IsFree(ctx context.Context, name string) (bool, error) {
 	snapshot := g.Snapshots.Load()
 	switch {
 	case snapshot == nil:
-		return false
+		return false, nil
 	case !snapshot.holdsPods:
-		return true
+		return true, nil
 	case g.ledger.isUnready(name):
-		return false
+		return false, nil
 	}
-	namespace, found, err := g.Known.Get(namespaceKind, "", name)
-	return err == nil && found && isReady(namespace)
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(namespaceKind.Kind))
+	if err := g.Live.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return namespace.Labels[v1alpha1.BaselineMark] == v1alpha1.BaselineReady && namespace.DeletionTimestamp == nil, nil
 }

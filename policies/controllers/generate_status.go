@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -44,18 +45,15 @@ func (s *GenerateStatus) SetupWithManager(m ctrl.Manager, generator *Generator) 
 			s.queue.start(queue)
 			return nil
 		})).
-		WatchesRawSource(s.Snapshots.changes(handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			s.touch(s.all()...)
-			return nil
-		}))).
+		WatchesRawSource(s.Snapshots.changes(handler.EnqueueRequestsFromMapFunc(s.all))).
 		Complete(s)
 }
 
-func (s *GenerateStatus) all() []string {
-	var out []string
+func (s *GenerateStatus) all(context.Context, client.Object) []reconcile.Request {
+	var out []reconcile.Request
 	if snapshot := s.Snapshots.Load(); snapshot != nil {
 		for name := range snapshot.Policies {
-			out = append(out, name)
+			out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 		}
 	}
 	return out
@@ -86,7 +84,7 @@ func (s *GenerateStatus) Reconcile(ctx context.Context, request ctrl.Request) (c
 	} else {
 		policy.Status.Generate = summary(s.generator.ledger.of(policy.Name), result)
 		s.show(policy.Name, policy.Status.Generate)
-		meta.SetStatusCondition(&policy.Status.Conditions, satisfied(policy.Status.Generate, result))
+		meta.SetStatusCondition(&policy.Status.Conditions, satisfied(policy.Status.Generate, result, s.generator.ledger.hasPassed(policy.Name, result.version())))
 	}
 	if equality.Semantic.DeepEqual(before, &policy.Status) {
 		return ctrl.Result{}, nil
@@ -129,8 +127,8 @@ func summary(outcomes map[objectKey]outcome, result PolicyResult) *v1alpha1.Gene
 	return &status
 }
 
-// satisfied says whether everything exists that a policy asks for.
-func satisfied(status *v1alpha1.GenerateStatus, result PolicyResult) metav1.Condition {
+// satisfied says whether everything exists that a policy asks for; not before everything was looked at.
+func satisfied(status *v1alpha1.GenerateStatus, result PolicyResult, passed bool) metav1.Condition {
 	c := metav1.Condition{Type: v1alpha1.ConditionSatisfied, Status: metav1.ConditionFalse, ObservedGeneration: result.Generation}
 	switch {
 	case !result.Interest.Keeps:
@@ -139,8 +137,10 @@ func satisfied(status *v1alpha1.GenerateStatus, result PolicyResult) metav1.Cond
 		c.Reason, c.Message = v1alpha1.ReasonFailed, fmt.Sprintf("%d of %d failed", status.Failed, status.Matched)
 		if len(status.Examples) > 0 {
 			e := status.Examples[0]
-			c.Message += fmt.Sprintf(", such as %s %s: %s", e.Kind, e.Name, e.Message)
+			c.Message += fmt.Sprintf(", such as %s %s: %s", e.Kind, strings.TrimPrefix(e.Namespace+"/"+e.Name, "/"), e.Message)
 		}
+	case !passed:
+		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d so far have what is generated for them, and not everything was looked at yet", status.Satisfied, status.Matched)
 	case status.Pending > 0:
 		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d wait for their turn", status.Pending, status.Matched)
 	default:

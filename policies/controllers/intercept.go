@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
 // Interceptor keeps the rules of the shipped webhook configurations equal to what the policies want to be asked
@@ -125,7 +127,7 @@ func (i *Interceptor) awaitMarks(present, rules map[hook][]admissionv1.RuleWithO
 		delete(rules, holdHook())
 	}
 	if unmarked != "" {
-		waiting = fmt.Sprintf("namespace %s does not bear the label yet which keeps its pods from it", unmarked)
+		waiting = fmt.Sprintf("namespace %s lacks the label %s yet; until all have it, no pod waits", unmarked, v1alpha1.BaselineMark)
 	}
 	return waiting, err
 }

@@ -28,14 +28,14 @@ import (
 )
 
 // Releaser takes the scheduling gate from pods as soon as their namespace has what is generated for it, or no policy holds pods
-// any more. It knows pods that have no node yet, and only while there may be some that wait. It runs on the leader.
+// any more. It knows pods that have no node yet, and only since there may be some that wait. It runs on the leader.
 type Releaser struct {
 	Client    client.Client
 	Pods      kubernetes.Interface
 	Snapshots *Snapshots
 	Metrics   *GenerateMetrics
 	// IsFree tells whether the pods of a namespace need not wait.
-	IsFree func(namespace string) bool
+	IsFree func(ctx context.Context, namespace string) (bool, error)
 
 	queue  workQueue[reconcile.Request]
 	mu     sync.Mutex
@@ -48,7 +48,7 @@ func (r *Releaser) SetupWithManager(m ctrl.Manager) error {
 	log := m.GetLogger().WithValues("controller", "release-pods")
 	return ctrl.NewControllerManagedBy(m).Named("release-pods").
 		WithOptions(controller.Options{MaxConcurrentReconciles: generateWorkers,
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](generateRetry, generateMaxRetry)}).
+			RateLimiter: retries[reconcile.Request]()}).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			r.queue.start(queue)
 			go r.followSnapshots(ctrl.LoggerInto(ctx, log))
@@ -87,10 +87,11 @@ func (r *Releaser) someWait(ctx context.Context) bool {
 	for {
 		pods, err := r.Pods.CoreV1().Pods("").List(ctx, options)
 		if err != nil {
-			if !apierrors.IsForbidden(err) {
-				ctrl.LoggerFrom(ctx).Error(err, "look for pods that wait")
+			if apierrors.IsForbidden(err) {
+				return false
 			}
-			return false
+			ctrl.LoggerFrom(ctx).Error(err, "look for pods that wait")
+			return true // some may
 		}
 		if slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool { return waits(&pod) }) {
 			return true
@@ -104,6 +105,7 @@ func (r *Releaser) someWait(ctx context.Context) bool {
 func (r *Releaser) watch(ctx context.Context) {
 	pods := r.Pods.CoreV1().Pods("")
 	tell := func(x any) {
+		defer r.count()
 		if pod, ok := x.(*corev1.Pod); ok && waits(pod) {
 			r.enqueue(pod.Namespace)
 		}
@@ -120,7 +122,7 @@ func (r *Releaser) watch(ctx context.Context) {
 			},
 		},
 		ObjectType: &corev1.Pod{},
-		Handler:    cache.ResourceEventHandlerFuncs{AddFunc: tell, UpdateFunc: func(_, pod any) { tell(pod) }},
+		Handler:    cache.ResourceEventHandlerFuncs{AddFunc: tell, UpdateFunc: func(_, pod any) { tell(pod) }, DeleteFunc: func(any) { r.count() }},
 		Transform:  onlyGates,
 	})
 	r.mu.Lock()
@@ -146,6 +148,11 @@ func waits(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil &&
 		slices.ContainsFunc(pod.Spec.SchedulingGates, func(g corev1.PodSchedulingGate) bool { return g.Name == v1alpha1.BaselineMark })
 }
+
+func (r *Releaser) count() { r.Metrics.held.Set(float64(len(r.waiting("")))) }
+
+// Freed is told of a namespace whose pods need not wait any more.
+func (r *Releaser) Freed(namespace string) { r.enqueue(namespace) }
 
 // Told takes a change of the state: of a namespace, whose pods may be free now.
 func (r *Releaser) Told(change state.Change) {
@@ -186,10 +193,12 @@ func (r *Releaser) all() {
 
 // Reconcile releases the pods of one namespace if it is free. If not, Told brings us back.
 func (r *Releaser) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	r.Metrics.held.Set(float64(len(r.waiting(""))))
 	pods := r.waiting(request.Name)
-	if len(pods) == 0 || !r.IsFree(request.Name) {
+	if len(pods) == 0 {
 		return ctrl.Result{}, nil
+	}
+	if free, err := r.IsFree(ctx, request.Name); err != nil || !free {
+		return ctrl.Result{}, err
 	}
 	var errs []error
 	for _, pod := range pods {

@@ -23,6 +23,7 @@ type Snapshot struct {
 	Exceptions map[string]ExceptionResult
 
 	triggers  map[schema.GroupKind]bool // the kinds for whose objects something is generated, or pods are held
+	asked     map[schema.GroupKind]bool // the kinds that rules ask about which generate something
 	holdsPods bool                      // some policy holds pods
 }
 
@@ -49,15 +50,21 @@ func (r PolicyResult) activeGeneration() int64 {
 	return r.LastGood.Generation
 }
 
+// version is the one in use.
+func (r PolicyResult) version() policyVersion { return policyVersion{r.UID, r.activeGeneration()} }
+
 // index notes what the policies generate for.
 func (s *Snapshot) index() {
-	s.triggers = map[schema.GroupKind]bool{}
+	s.triggers, s.asked = map[schema.GroupKind]bool{}, map[schema.GroupKind]bool{}
 	for _, result := range s.Policies {
 		i := result.Interest
 		s.holdsPods = s.holdsPods || i.HoldsPods
 		if len(i.Generates) > 0 {
 			for _, kind := range i.Kinds {
 				s.triggers[kind] = true
+			}
+			for _, kind := range i.State {
+				s.asked[kind] = true
 			}
 		}
 	}

@@ -43,8 +43,8 @@ func TestShippedHooks(t *testing.T) {
 	for _, hook := range mutating.Webhooks {
 		check(hook.Name, hook.FailurePolicy, hook.Rules, hook.MatchConditions)
 	}
-	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "validate-host-network.sluice.dev", "guard-generated.sluice.dev",
-		"guard-namespaces.sluice.dev", "guard-pods.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
+	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "validate-host-network.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
+		"guard-generated.sluice.dev", "guard-namespaces.sluice.dev", "guard-pods.sluice.dev",
 		"mutate.sluice.dev", "mutate-workloads.sluice.dev", "hold-pods.sluice.dev"}
 	if !slices.Equal(names, want) {
 		t.Errorf("the entries are %q, want %q", names, want)

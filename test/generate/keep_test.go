@@ -57,7 +57,7 @@ var _ = Describe("What a policy generates", func() {
 		Expect(np.ManagedFields).To(ContainElement(HaveField("Manager", "sluice")))
 		for _, entry := range np.ManagedFields {
 			for _, field := range []string{"f:podSelector", "f:policyTypes", "f:ingress", "f:egress"} {
-				Expect(string(entry.FieldsV1.Raw)).To(ContainSubstring(field))
+				Expect(entry.FieldsV1.GetRawString()).To(ContainSubstring(field))
 			}
 		}
 	})

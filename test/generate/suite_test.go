@@ -49,7 +49,36 @@ var (
 	savior  client.Client // who may do the same, and is in the break-glass group
 	asked   requests      // of the API server, by the manager
 	line    connections   // to the API server, of the manager
+	watches = newStalls()
 )
+
+// stalls hold up watches of the manager.
+type stalls struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	stalled string // the end of the path
+}
+
+func newStalls() *stalls {
+	s := &stalls{}
+	s.changed = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *stalls) set(stalled string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stalled = stalled
+	s.changed.Broadcast()
+}
+
+func (s *stalls) await(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.stalled != "" && strings.HasSuffix(path, s.stalled) {
+		s.changed.Wait()
+	}
+}
 
 // connections can be cut.
 type connections struct {
@@ -115,7 +144,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	cluster, err = plane.Start(ctx, plane.Options{ControllerManager: true})
 	Expect(err).NotTo(HaveOccurred())
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "baseline",
-		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see, Dial: line.dial})
+		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see, Dial: line.dial, Events: watches.await})
 	Expect(err).NotTo(HaveOccurred())
 	admin = clientOf(cluster.Config)
 	config, err := cluster.AddUser("savior", "system:masters", breakGlass)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -57,6 +58,8 @@ type Options struct {
 	BreakGlassGroups []string
 	// Requests sees what the manager asks of the API server; may be nil.
 	Requests func(*http.Request)
+	// Events is called before the manager reads more of a watch of a path; may be nil.
+	Events func(path string)
 	// Dial connects the manager to the API server; may be nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Log  logr.Logger
@@ -125,9 +128,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	}
 	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
 	config.Dial = o.Dial
-	if o.Requests != nil {
-		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return watched{next, o.Requests} })
-	}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, o} })
 	ports, err := freePorts(2)
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	server, err := serve.New(ctx, serve.Options{
 		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
-		WebhookHost: "127.0.0.1", WebhookPort: ports[0], CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
+		WebhookHost: "127.0.0.1", WebhookPort: ports[0], WebhookService: service, CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
 		Namespace: Namespace, ServiceAccount: "sluice", BreakGlassGroups: o.BreakGlassGroups, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
 	})
 	if err != nil {
@@ -151,16 +152,34 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	return m.awaitReady(ctx, "http://"+probe+"/readyz")
 }
 
-// watched tells of requests before they are made.
-type watched struct {
+// observed tells of requests before they are made, and of watches before they are read.
+type observed struct {
 	http.RoundTripper
-	tell func(*http.Request)
+	options Options
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
-	w.tell(r)
-	return w.RoundTripper.RoundTrip(r)
+func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o.options.Requests != nil {
+		o.options.Requests(r)
+	}
+	response, err := o.RoundTripper.RoundTrip(r)
+	if err == nil && o.options.Events != nil && r.URL.Query().Has("watch") {
+		response.Body = observedBody{response.Body, func() { o.options.Events(r.URL.Path) }}
+	}
+	return response, err
+}
+
+type observedBody struct {
+	io.ReadCloser
+	before func()
+}
+
+// Read implements io.Reader.
+func (o observedBody) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	o.before() // what was read is passed on
+	return n, err
 }
 
 func (m *Manager) awaitReady(ctx context.Context, url string) error {
