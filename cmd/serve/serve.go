@@ -63,6 +63,9 @@ type Options struct {
 	// SyncTimeout bounds how long readiness waits for the state: after it, rules that ask for what is not
 	// synced fail one by one.
 	SyncTimeout time.Duration
+	// DrainTime is how long everything goes on after Run is told to end, unready and with each answer the last one of its
+	// connection. 0 ends at once.
+	DrainTime time.Duration
 	// ReservationLife is how long a host stays reserved for an Ingress that was admitted, and how long the change of a
 	// NetworkPolicy that was admitted may take to be stored; 0 is
 	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
@@ -88,7 +91,9 @@ type Server struct {
 	// State is what the policies ask.
 	State *state.Cluster
 
-	manager ctrl.Manager
+	manager   ctrl.Manager
+	drain     *webhook.Drain
+	drainTime time.Duration
 }
 
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
@@ -97,7 +102,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	current := &webhook.Current{}
 	o.Config = unlimited(o.Config)
 	recorder := &lateRecorder{}
-	manager, err := newManager(o, current, recorder)
+	drain := &webhook.Drain{}
+	manager, err := newManager(o, current, recorder, drain)
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
@@ -130,10 +136,11 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	if err := addChecks(manager, o, current, known, created); err != nil {
+	err = errors.Join(addChecks(manager, o, current, known, created), manager.AddReadyzCheck("drain", drain.Ready))
+	if err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	return &Server{State: known, manager: manager}, nil
+	return &Server{State: known, manager: manager, drain: drain, drainTime: o.DrainTime}, nil
 }
 
 // unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
@@ -146,16 +153,24 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Run serves until the context ends.
-func (s *Server) Run(ctx context.Context) error { return s.manager.Start(ctx) }
+// Run serves until the context ends and the replica is drained. Meanwhile it judges by what it sees, as before.
+func (s *Server) Run(ctx context.Context) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		s.drain.Begin()
+		time.AfterFunc(s.drainTime, stop)
+	})()
+	return s.manager.Start(serving)
+}
 
-func newManager(o Options, current *webhook.Current, recorder events.EventRecorder) (ctrl.Manager, error) {
+func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, drain *webhook.Drain) (ctrl.Manager, error) {
 	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
 		Events: recorder, Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
-	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir}, handlers)
+	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, CertDir: o.CertDir, Drain: drain}, handlers)
 	if err != nil {
 		return nil, err
 	}

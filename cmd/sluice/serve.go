@@ -78,6 +78,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")
 	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
 	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")
+	flags.DurationVar(&o.DrainTime, "drain-time", 8*time.Second, "how long everything goes on after the process is told to stop, unready, so that the API server gives up its connections")
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default $KUBECONFIG, else the service account of the pod)")
 	flags.StringVar(&logFormat, "log-format", "json", "json or text")
 	flags.StringVar(&logLevel, "log-level", "info", "debug, info or error")
