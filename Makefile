@@ -18,7 +18,7 @@ TALLY = $(CURDIR)/bin/tally
 GO_TEST = $(TALLY) go
 
 # Modules of their own: what they need must not reach what uses Sluice.
-MODULES = test/controlplane test/install test/schemagen
+MODULES = test/certmanager test/controlplane test/install test/schemagen
 
 # What `make deploy` applies, and with what: an overlay of config; then a profile, or observe or observe/baseline; the image,
 # where it is not the overlay's. Without a kubectl in the path, that of the control plane is used.
@@ -43,7 +43,7 @@ WITH_CONTROLPLANE = assets=$$(go -C test/controlplane run .); KUBEBUILDER_ASSETS
 
 .PHONY: help
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: build
 build: ## build bin/sluice
@@ -53,6 +53,14 @@ build: ## build bin/sluice
 .PHONY: controlplane
 controlplane: ## find or build kube-apiserver, etcd and kubectl, and print their folder
 	go -C test/controlplane run .
+
+# Built with the flags that vet and the build of Sluice have, so that packages are compiled once. go build does nothing if nothing
+# changed.
+.PHONY: certmanager
+certmanager: ## build cert-manager's controllers into bin/certmanager, with its CRDs
+	mkdir -p bin/certmanager/crds
+	cd test/certmanager; go build -ldflags '-s -w' -o ../../bin/certmanager/certmanager .; \
+	install -m 644 "$$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml ../../bin/certmanager/crds/
 
 .PHONY: demo
 demo: build ## show Sluice at work on a real control plane; KEEP=1 leaves it running
@@ -92,12 +100,16 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/reservation|policies/controllers)$$')
 
 .PHONY: envtest
-envtest: build tally ## suites against a real control plane
+envtest: build tally certmanager ## suites against a real control plane
 	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m $$(go list ./test/... | grep -v /test/image)
 
 .PHONY: image
 image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out
 	$(GO_TEST) -timeout 30m ./test/image
+
+.PHONY: e2e
+e2e: build tally certmanager ## the end-to-end suite at full length: 20 rounds of every fault; envtest has a few
+	$(WITH_CONTROLPLANE) SLUICE_E2E=long $(GO_TEST) -timeout 40m ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s)

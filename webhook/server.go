@@ -31,6 +31,7 @@ type ServerOptions struct {
 	// MinTLSVersion is a constant of crypto/tls; 0 is TLS 1.2, and nothing older is accepted.
 	MinTLSVersion uint16
 	CipherSuites  []uint16 // of TLS 1.2; nil is Go's choice
+	Drain         *Drain   // may be nil
 }
 
 // NewServer serves the handlers over HTTP/2 and HTTP/1.1. The server runs under a manager (manager.Add) or
@@ -49,11 +50,14 @@ func NewServer(o ServerOptions, handlers *Handlers) (webhook.Server, error) {
 		return nil, fmt.Errorf("new webhook server: minimum TLS version %s: want 1.2 or 1.3", tls.VersionName(o.MinTLSVersion))
 	}
 	// The mux is filled here rather than by Server.Register, which would measure everything a second time.
+	if o.Drain == nil {
+		o.Drain = &Drain{}
+	}
 	mux := http.NewServeMux()
-	mux.Handle(ValidatePath, handlers.Validate)
-	mux.Handle(MutatePath, handlers.Mutate)
-	mux.Handle(GuardPath, handlers.Guard)
-	mux.Handle(HoldPath, handlers.Hold)
+	mux.Handle(ValidatePath, o.Drain.wrap(handlers.Validate))
+	mux.Handle(MutatePath, o.Drain.wrap(handlers.Mutate))
+	mux.Handle(GuardPath, o.Drain.wrap(handlers.Guard))
+	mux.Handle(HoldPath, o.Drain.wrap(handlers.Hold))
 	return webhook.NewServer(webhook.Options{
 		Host: o.Host, Port: o.Port, CertDir: o.CertDir, ClientCAName: o.ClientCA, WebhookMux: mux,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {

@@ -66,6 +66,9 @@ type Options struct {
 	// SyncTimeout bounds how long readiness waits for the state: after it, rules that ask for what is not
 	// synced fail one by one.
 	SyncTimeout time.Duration
+	// DrainTime is how long everything goes on after Run is told to end, unready and with each answer the last one of its
+	// connection. 0 ends at once.
+	DrainTime time.Duration
 	// ReservationLife is how long a host stays reserved for an Ingress that was admitted, and how long the change of a
 	// NetworkPolicy that was admitted may take to be stored; 0 is
 	// reservation.DefaultLife. Only tests, whose requests don't take a minute, need another.
@@ -101,6 +104,8 @@ type Server struct {
 
 	manager   ctrl.Manager
 	observers *observers
+	drain     *webhook.Drain
+	drainTime time.Duration
 }
 
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
@@ -122,7 +127,8 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 	current := &webhook.Current{}
 	recorder := &lateRecorder{}
 	certificate := certs.NewServing(o.CertDir)
-	manager, err := newManager(o, current, recorder, observers, certificate)
+	drain := &webhook.Drain{}
+	manager, err := newManager(o, parts{current, recorder, drain, observers, certificate})
 	if err != nil {
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
@@ -158,10 +164,11 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	if err := addChecks(ctx, manager, o, current, known, certificate, created); err != nil {
+	err = errors.Join(addChecks(ctx, manager, o, current, known, certificate, created), manager.AddReadyzCheck("drain", drain.Ready))
+	if err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	return &Server{State: known, manager: manager, observers: observers}, nil
+	return &Server{State: known, manager: manager, observers: observers, drain: drain, drainTime: o.DrainTime}, nil
 }
 
 // unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
@@ -174,19 +181,35 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Run serves until the context ends. It can be called once.
+// Run serves until the context ends and the replica is drained. Meanwhile it judges by what it sees, as before. It can be called
+// once.
 func (s *Server) Run(ctx context.Context) error {
-	err := s.manager.Start(ctx)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		s.drain.Begin()
+		time.AfterFunc(s.drainTime, stop)
+	})()
+	err := s.manager.Start(serving)
 	return errors.Join(err, s.observers.close(ctx))
 }
 
-func newManager(o Options, current *webhook.Current, recorder events.EventRecorder, observers *observers, certificate *certs.Serving) (ctrl.Manager, error) {
-	handlers, err := webhook.NewHandlers(webhook.Options{Current: current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
-		Events: recorder, Decisions: observers.decisions, Tracer: observers.tracer(), Concurrency: o.MaxConcurrentReviews})
+// parts are what a manager's webhook is made of.
+type parts struct {
+	current     *webhook.Current
+	recorder    events.EventRecorder
+	drain       *webhook.Drain
+	observers   *observers
+	certificate *certs.Serving
+}
+
+func newManager(o Options, with parts) (ctrl.Manager, error) {
+	handlers, err := webhook.NewHandlers(webhook.Options{Current: with.current, Registerer: o.Registerer, Log: o.Log.WithName("webhook"),
+		Events: with.recorder, Decisions: with.observers.decisions, Tracer: with.observers.tracer(), Concurrency: o.MaxConcurrentReviews})
 	if err != nil {
 		return nil, err
 	}
-	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, Certificate: certificate.Certificate}, handlers)
+	server, err := webhook.NewServer(webhook.ServerOptions{Host: o.WebhookHost, Port: o.WebhookPort, Certificate: with.certificate.Certificate, Drain: with.drain}, handlers)
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,7 @@ func addServeFlags(flags *pflag.FlagSet, o *serve.Options) {
 	flags.DurationVar(&o.EvaluationTime, "evaluation-timeout", 100*time.Millisecond, "time for the evaluation of one policy")
 	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
 	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")
+	flags.DurationVar(&o.DrainTime, "drain-time", 8*time.Second, "how long everything goes on after the process is told to stop, unready, so that the API server gives up its connections")
 }
 
 // clusterConfig follows kubectl's order, but never a kubeconfig in the home folder: a gate must not serve

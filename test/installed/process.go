@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -46,7 +47,9 @@ type ProcessOptions struct {
 	Binary     string
 	Kubeconfig string   // of Sluice's ServiceAccount: see ServiceAccountConfig
 	CertDir    string   // with the certificate: see IssueCertificate
+	Command    []string // with the first arguments; nil is serve with leader election in Sluice's namespace
 	Args       []string // further arguments
+	Env        []string // NAME=value, beside the environment of the test
 }
 
 // ServiceAccountConfig writes the kubeconfig of Sluice's ServiceAccount into a folder.
@@ -60,7 +63,7 @@ func ServiceAccountConfig(cluster *plane.Plane, dir string) (string, error) {
 	return path, plane.WriteKubeconfig(path, config)
 }
 
-// StartProcess starts a replica with leader election. It does not wait.
+// StartProcess starts a replica. It does not wait.
 func StartProcess(o ProcessOptions) (*Process, error) {
 	ports, err := freePorts(3)
 	if err != nil {
@@ -68,10 +71,14 @@ func StartProcess(o ProcessOptions) (*Process, error) {
 	}
 	local := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	p := &Process{Address: local(ports[0]), Probe: local(ports[1]), Metrics: local(ports[2]), done: make(chan struct{})}
-	args := append([]string{"serve", "--leader-elect", "--kubeconfig", o.Kubeconfig, "--cert-dir", o.CertDir, "--namespace", Namespace,
+	command := o.Command
+	if command == nil {
+		command = []string{"serve", "--leader-elect", "--namespace", Namespace}
+	}
+	p.cmd = exec.Command(o.Binary, slices.Concat(command, []string{"--kubeconfig", o.Kubeconfig, "--cert-dir", o.CertDir,
 		"--webhook-host", "127.0.0.1", "--webhook-port", strconv.Itoa(ports[0]), "--health-probe-bind-address", p.Probe,
-		"--metrics-bind-address", p.Metrics}, o.Args...)
-	p.cmd = exec.Command(o.Binary, args...)
+		"--metrics-bind-address", p.Metrics}, o.Args)...)
+	p.cmd.Env = append(os.Environ(), o.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal reaches the tests alone
 	if err := p.cmd.Start(); err != nil {
@@ -101,8 +108,11 @@ func (p *Process) AwaitReady(ctx context.Context) error {
 }
 
 // IsReady asks /readyz.
-func (p *Process) IsReady(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Probe+"/readyz", nil)
+func (p *Process) IsReady(ctx context.Context) bool { return p.Passes(ctx, "/readyz") }
+
+// Passes says whether a probe of a path succeeds.
+func (p *Process) Passes(ctx context.Context, path string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Probe+path, nil)
 	if err != nil {
 		return false
 	}
@@ -113,6 +123,9 @@ func (p *Process) IsReady(ctx context.Context) bool {
 	_, _ = io.Copy(io.Discard, response.Body)
 	return response.StatusCode == http.StatusOK && response.Body.Close() == nil
 }
+
+// Pid is the number of the process.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }

@@ -1,0 +1,114 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+const review = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "bad", "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
+	"resource": {"group": "", "version": "v1", "resource": "configmaps"}, "operation": "CREATE", "namespace": "load", "name": "bad",
+	"object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad"}, "data": {"key": %s}}}}`
+
+// badBodies are what a webhook must survive; nil stands for one that trickles in.
+func badBodies() map[string][]byte {
+	return map[string][]byte{
+		"truncated":      []byte(review[:200]),
+		"wrong version":  []byte(strings.Replace(review, "admission.k8s.io/v1", "admission.k8s.io/v9", 1)),
+		"duplicate keys": []byte(strings.Replace(fmt.Sprintf(review, `"value"`), `"data"`, `"data": {}, "data"`, 1)),
+		"deep":           fmt.Appendf(nil, review, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)),
+		"huge":           fmt.Appendf(nil, review, `"`+strings.Repeat("x", 8<<20)+`"`),
+		"slow":           nil,
+	}
+}
+
+// badReviews sends 100 of them a second to the replicas, past the API server.
+func badReviews(ctx context.Context) {
+	const rate, seconds = 100, 6
+	clients := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 20}}
+	defer clients.CloseIdleConnections()
+	var mu sync.Mutex
+	answers := map[string]int{}
+	l := startLoad(ctx)
+	var running sync.WaitGroup
+	pace := time.NewTicker(time.Second / rate)
+	defer pace.Stop()
+	bodies, sent := badBodies(), 0
+	for sent < rate*seconds {
+		for name, body := range bodies {
+			<-pace.C
+			sent++
+			to := replicas.running()[sent%replicas.wanted].Address
+			running.Go(func() {
+				defer GinkgoRecover()
+				answer := sendBad(ctx, clients, to, body)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[name+": "+answer]++
+			})
+		}
+	}
+	running.Wait()
+	l.stopUnharmed(ctx, fmt.Sprintf("%d bad reviews come in %d s", sent, seconds))
+	AddReportEntry("answers to bad reviews", fmt.Sprint(answers))
+	limit := replicas.container.Resources.Limits.Memory().Value()
+	for _, p := range replicas.running() {
+		peak := peakMemory(p)
+		AddReportEntry("peak memory of a replica", fmt.Sprintf("%d MiB, the limit is %d MiB", peak>>20, limit>>20))
+		Expect(peak).To(BeNumerically("<", limit))
+	}
+}
+
+// sendBad returns the status; nothing bad may be allowed.
+func sendBad(ctx context.Context, c *http.Client, to string, body []byte) string {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	content := io.Reader(bytes.NewReader(body))
+	if body == nil {
+		slow, never := io.Pipe()
+		defer func() { _ = never.Close() }()
+		content = io.MultiReader(strings.NewReader(review[:100]), slow)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+to+"/validate?timeout=1s", content)
+	Expect(err).NotTo(HaveOccurred())
+	request.Header.Set("Content-Type", "application/json")
+	if body == nil {
+		request.ContentLength = int64(len(review))
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		return "connection closed"
+	}
+	defer response.Body.Close()
+	answer, _ := io.ReadAll(response.Body) // what comes after an error is no answer
+	Expect(string(answer)).NotTo(MatchRegexp(`"allowed": *true`))
+	return response.Status
+}
+
+// peakMemory is what a process held of memory at most, in bytes.
+func peakMemory(p *pod) int64 {
+	GinkgoHelper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	Expect(err).NotTo(HaveOccurred())
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kilobytes, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			Expect(err).NotTo(HaveOccurred())
+			return kilobytes << 10
+		}
+	}
+	Fail("the kernel does not say")
+	return 0
+}
