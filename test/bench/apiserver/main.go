@@ -13,6 +13,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 func main() {
@@ -29,6 +31,7 @@ type plan struct {
 	objects int // of each kind, in each round
 	rounds  int
 	clients int
+	pace    *rate.Limiter // nil for as fast as can be
 }
 
 func run(ctx context.Context, args []string) (err error) {
@@ -39,6 +42,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&p.objects, "objects", 2000, "Ingresses and NetworkPolicies of each round")
 	flags.IntVar(&p.rounds, "rounds", 3, "measurements of each hook, in turn")
 	flags.IntVar(&p.clients, "clients", 8, "clients that write at the same time")
+	length := flags.Duration("soak", 0, "in place of comparing, have Sluice asked about writes for so long, and see whether it grows")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -49,6 +53,9 @@ func run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err != nil {
 		return err
+	}
+	if *length > 0 {
+		return soak(ctx, s, p, *length)
 	}
 	return compare(ctx, s, p)
 }

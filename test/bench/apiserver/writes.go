@@ -33,7 +33,7 @@ func (s *stage) measure(ctx context.Context, p plan) (map[string]measurement, er
 		}},
 		{"delete NetworkPolicy", func(i int) error { return s.api.Delete(ctx, allow(i)) }},
 	} {
-		m, err := timed(p, step.do)
+		m, err := timed(ctx, p, step.do)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", step.operation, err)
 		}
@@ -47,7 +47,7 @@ func (s *stage) patch(ctx context.Context, object client.Object, patch string) e
 }
 
 // timed does something for each object, by some clients at the same time.
-func timed(p plan, do func(i int) error) (measurement, error) {
+func timed(ctx context.Context, p plan, do func(i int) error) (measurement, error) {
 	var mu sync.Mutex
 	var m measurement
 	var failed error
@@ -61,6 +61,9 @@ func timed(p plan, do func(i int) error) (measurement, error) {
 	for range p.clients {
 		running.Go(func() {
 			for i := range next {
+				if p.pace != nil {
+					_ = p.pace.Wait(ctx) // if it ends, so does what follows
+				}
 				sent := time.Now()
 				err := do(i)
 				took := time.Since(sent)

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// soakObjects are written again and again; sampleInterval is the time between two looks at the process.
+const (
+	soakObjects    = 200
+	sampleInterval = 5 * time.Second
+)
+
+// A soak fails if what the process holds grows by more than this from the second quarter of the time to the last. In the first
+// quarter caches fill.
+const (
+	maxHeapGrowth      = 1.2 // times
+	maxGoroutineGrowth = 20
+)
+
+// sample is what the process holds at one moment.
+type sample struct{ heap, resident, goroutines float64 }
+
+// soak has Sluice asked about writes for a long time, at half of the rate that the machine can do.
+func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
+	if err := s.use(ctx, sluiceHook); err != nil {
+		return err
+	}
+	p.objects = soakObjects
+	started := time.Now()
+	measured, err := s.measure(ctx, p)
+	if err != nil {
+		return fmt.Errorf("measure the peak: %w", err)
+	}
+	peak := float64(len(measured)*p.objects) / time.Since(started).Seconds()
+	p.pace = rate.NewLimiter(rate.Limit(peak/2), p.clients)
+	fmt.Printf("peak %.0f writes/s, soak at %.0f for %s\n", peak, peak/2, length)
+	samples := make(chan []sample, 1)
+	sampling, stop := context.WithCancel(ctx)
+	go func() { samples <- s.sampleUntil(sampling) }()
+	writes, err := 0, error(nil)
+	for end := time.Now().Add(length); err == nil && time.Now().Before(end); {
+		measured, err = s.measure(ctx, p)
+		writes += len(measured) * p.objects
+	}
+	stop()
+	all := <-samples
+	if err != nil {
+		return fmt.Errorf("after %d writes: %w", writes, err)
+	}
+	return judge(all, writes)
+}
+
+// judge prints what the process held in each quarter of the time, and fails if that grew.
+func judge(all []sample, writes int) error {
+	if len(all) < 8 {
+		return fmt.Errorf("%d samples say nothing: soak longer", len(all))
+	}
+	fmt.Printf("\n%d writes, no error; medians of each quarter:\n\n| quarter | heap in use | resident | goroutines |\n|---|---|---|---|\n", writes)
+	var quarters [4]sample
+	for i := range quarters {
+		part := all[i*len(all)/4 : (i+1)*len(all)/4]
+		quarters[i] = sample{pick(part, func(s sample) float64 { return s.heap }), pick(part, func(s sample) float64 { return s.resident }),
+			pick(part, func(s sample) float64 { return s.goroutines })}
+		fmt.Printf("| %d | %.0f MiB | %.0f MiB | %.0f |\n", i+1, quarters[i].heap/(1<<20), quarters[i].resident/(1<<20), quarters[i].goroutines)
+	}
+	before, after := quarters[1], quarters[3]
+	switch {
+	case after.heap > before.heap*maxHeapGrowth:
+		return errors.New("the heap grows")
+	case after.goroutines > before.goroutines+maxGoroutineGrowth:
+		return errors.New("goroutines pile up")
+	}
+	return nil
+}
+
+func pick(samples []sample, of func(sample) float64) float64 {
+	var values []float64
+	for _, s := range samples {
+		values = append(values, of(s))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// sampleUntil looks at the process until the context ends.
+func (s *stage) sampleUntil(ctx context.Context) []sample {
+	var all []sample
+	tick := time.NewTicker(sampleInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return all
+		case <-tick.C:
+		}
+		if one, err := s.sample(ctx); err == nil { // one that is missing is no reason to end
+			all = append(all, one)
+		}
+	}
+}
+
+func (s *stage) sample(ctx context.Context) (sample, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.replica.Metrics+"/metrics", nil)
+	if err != nil {
+		return sample{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return sample{}, err
+	}
+	defer response.Body.Close()
+	values := map[string]float64{}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if name, value, ok := strings.Cut(lines.Text(), " "); ok {
+			values[name], _ = strconv.ParseFloat(value, 64) // comments are no numbers, and not asked for
+		}
+	}
+	return sample{values["go_memstats_heap_inuse_bytes"], values["process_resident_memory_bytes"], values["go_goroutines"]}, lines.Err()
+}
