@@ -51,7 +51,7 @@ var _ = Describe("the webhook configurations", Serial, func() {
 		}).Should(Equal("2"))
 		Expect(kubectl(ctx, "", "get", "mutatingwebhookconfiguration", "sluice").complaint).To(ContainSubstring("NotFound"))
 		must(ctx, "", "apply", "-k", options.Manifests)
-		for _, entry := range []string{"0", "1"} {
+		for _, entry := range []string{"0", "1", "2"} {
 			must(ctx, "", "patch", "mutatingwebhookconfiguration", "sluice", "--type=json", "-p",
 				`[{"op": "add", "path": "/webhooks/`+entry+`/clientConfig/caBundle", "value": "`+bundle+`"}]`)
 		}
