@@ -164,24 +164,16 @@ func (g *Generator) remove(ctx context.Context, holdings *holdings, trigger, key
 		holdings.drop(trigger, key)
 		return nil
 	}
-	mapping, err := g.Mapper.RESTMapping(key.Kind)
-	if err != nil && !meta.IsNoMatchError(err) {
-		return fmt.Errorf("ask whether the API server serves %s: %w", engine.FormatGroupKind(key.Kind), err)
+	object, err := g.live(ctx, key)
+	if err == nil && object.Labels[v1alpha1.GeneratedByLabel] == policy {
+		uid := object.UID
+		if err = g.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); err == nil {
+			ctrl.LoggerFrom(ctx).Info("generated object removed", "policy", policy, "object", key.String(), "reason", reason)
+			g.Metrics.removed.WithLabelValues(policy, engine.FormatGroupKind(key.Kind)).Inc()
+		}
 	}
-	if err == nil {
-		object := &metav1.PartialObjectMetadata{}
-		object.SetGroupVersionKind(mapping.GroupVersionKind)
-		err = g.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object)
-		if err == nil && object.Labels[v1alpha1.GeneratedByLabel] == policy {
-			uid := object.UID
-			if err = g.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); err == nil {
-				ctrl.LoggerFrom(ctx).Info("generated object removed", "policy", policy, "object", key.String(), "reason", reason)
-				g.Metrics.removed.WithLabelValues(policy, engine.FormatGroupKind(key.Kind)).Inc()
-			}
-		}
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("delete %s: %w", key, err)
-		}
+	if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) { // of a kind that is not served nothing is there
+		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	holdings.drop(trigger, key)
 	holdings.drop(unattributed, key)

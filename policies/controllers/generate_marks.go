@@ -52,13 +52,8 @@ func (w *generation) mark(ctx context.Context) {
 // may still have what the old one held.
 func (w *generation) confirm(ctx context.Context) error {
 	for _, key := range w.seen {
-		mapping, err := w.Mapper.RESTMapping(key.Kind)
+		object, err := w.live(ctx, key)
 		if err != nil {
-			return fmt.Errorf("look at %s: %w", key, err)
-		}
-		object := &metav1.PartialObjectMetadata{}
-		object.SetGroupVersionKind(mapping.GroupVersionKind)
-		if err := w.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
 			return fmt.Errorf("look at %s: %w", key, err)
 		}
 		if object.DeletionTimestamp != nil {
@@ -66,6 +61,17 @@ func (w *generation) confirm(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// live is the metadata of an object as the API server has it at this moment.
+func (g *Generator) live(ctx context.Context, key objectKey) (*metav1.PartialObjectMetadata, error) {
+	mapping, err := g.Mapper.RESTMapping(key.Kind)
+	if err != nil {
+		return nil, err
+	}
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(mapping.GroupVersionKind)
+	return object, g.Live.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object)
 }
 
 // unmark takes the label off a namespace that is being deleted: who goes by an old copy of it, when there is another one of the
@@ -124,9 +130,8 @@ func (g *Generator) IsFree(ctx context.Context, name string) (bool, error) {
 	case g.ledger.isUnready(name):
 		return false, nil
 	}
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(namespaceKind.Kind))
-	if err := g.Live.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
+	namespace, err := g.live(ctx, objectKey{Kind: namespaceKind, Name: name})
+	if err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
 	return namespace.Labels[v1alpha1.BaselineMark] == v1alpha1.BaselineReady && namespace.DeletionTimestamp == nil, nil

@@ -101,3 +101,25 @@ func (w *generation) tell(policy string, out outcome) {
 			policy, truncate(out.message, maxEventMessage-len(policy)-10))
 	}
 }
+
+// compare says what a policy that only reports would do.
+func (w *generation) compare(asked policies.Generation, result PolicyResult) (string, string) {
+	for _, document := range asked.Objects {
+		object, key, err := w.prepare(document, asked, result)
+		if err != nil {
+			return failedState, err.Error()
+		}
+		want, err := contentOf(object.Object)
+		if err != nil {
+			return failedState, err.Error()
+		}
+		live, found, err := w.known(key)
+		if err != nil {
+			return failedState, err.Error()
+		}
+		if !found || !w.isAccepted(want, live.Object) {
+			return pendingState, "would generate " + object.GetKind() + " " + object.GetName()
+		}
+	}
+	return satisfiedState, ""
+}
