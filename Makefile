@@ -62,6 +62,10 @@ certmanager: ## build cert-manager's controllers into bin/certmanager, with its 
 	cd test/certmanager; go build -ldflags '-s -w' -o ../../bin/certmanager/certmanager .; \
 	install -m 644 "$$(go list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)"/deploy/crds/*.yaml ../../bin/certmanager/crds/
 
+.PHONY: helm
+helm: ## build bin/helm
+	go build -modfile=test/tools/helm/go.mod -ldflags '-s -w' -o bin/helm helm.sh/helm/v4/cmd/helm
+
 .PHONY: demo
 demo: build ## show Sluice at work on a real control plane; KEEP=1 leaves it running
 	$(WITH_CONTROLPLANE) go run ./test/demo $(if $(filter-out 0,$(KEEP)),-keep)
@@ -100,7 +104,7 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/reservation|policies/controllers)$$')
 
 .PHONY: envtest
-envtest: build tally certmanager ## suites against a real control plane
+envtest: build tally certmanager helm ## suites against a real control plane
 	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m $$(go list ./test/... | grep -v /test/image)
 
 .PHONY: image

@@ -1,4 +1,4 @@
-// Package selfmanaged installs Sluice without cert-manager, as `make deploy` does, on a real control plane.
+// Package selfmanaged installs Sluice without cert-manager, as `make deploy` and Helm do, on a real control plane.
 package selfmanaged
 
 import (
