@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
 )
 
 // Drain is the time between being told to stop and stopping. The API server keeps idle HTTP/1.1 connections and does not repeat a
@@ -29,4 +31,15 @@ func (d *Drain) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// drained is a server all of whose webhooks are drained, those too that others register on it.
+type drained struct {
+	webhook.Server
+	drain *Drain
+}
+
+// Register implements webhook.Server.
+func (d drained) Register(path string, hook http.Handler) {
+	d.Server.Register(path, d.drain.wrap(hook))
 }

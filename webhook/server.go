@@ -58,11 +58,12 @@ func NewServer(o ServerOptions, handlers *Handlers) (webhook.Server, error) {
 	mux.Handle(MutatePath, o.Drain.wrap(handlers.Mutate))
 	mux.Handle(GuardPath, o.Drain.wrap(handlers.Guard))
 	mux.Handle(HoldPath, o.Drain.wrap(handlers.Hold))
-	return webhook.NewServer(webhook.Options{
+	server := webhook.NewServer(webhook.Options{
 		Host: o.Host, Port: o.Port, CertDir: o.CertDir, ClientCAName: o.ClientCA, WebhookMux: mux,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 			c.NextProtos = []string{"h2", "http/1.1"}
 			c.MinVersion, c.CipherSuites, c.GetCertificate = o.MinTLSVersion, o.CipherSuites, o.Certificate
 		}},
-	}), nil
+	})
+	return drained{server, o.Drain}, nil
 }
