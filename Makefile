@@ -160,6 +160,7 @@ undeploy: ## take policies, webhooks and the rest of config/OVERLAY away, in thi
 	fi; \
 	"$$kubectl" delete --ignore-not-found mutatingwebhookconfiguration,validatingwebhookconfiguration sluice; \
 	$(RENDER) | "$$kubectl" delete --ignore-not-found -f -
+	$(FIND_KUBECTL); "$$kubectl" delete --ignore-not-found -k config/holdpods
 
 .PHONY: dist
 dist: build ## write dist/: install-<overlay>.yaml, with IMAGE, the policies of each profile and the SBOM of bin/sluice

@@ -82,6 +82,33 @@ func free(ctx context.Context, name string) {
 }
 
 var _ = Describe("Pods", Ordered, func() {
+	// Rights that Sluice has asked about are kept for 10 seconds, and a policy that is not ready is looked at again.
+	It("don't wait where Sluice may not let them go, and the policy says so", func(ctx context.Context) {
+		mayHoldPods(ctx, "delete")
+		DeferCleanup(func(ctx context.Context) { mayHoldPods(ctx, "apply") })
+		_, _, err := cluster.KubectlInput(ctx, strings.NewReader(defaultDeny("mayhold", "generate: {holdPods: true}")), "apply", "-f", "-")
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func(ctx context.Context) {
+			Expect(client.IgnoreNotFound(admin.Delete(ctx, &v1alpha1.GatePolicy{ObjectMeta: metav1.ObjectMeta{Name: "mayhold"}}))).To(Succeed())
+		})
+		Eventually(func(g Gomega) {
+			var policy v1alpha1.GatePolicy
+			g.Expect(admin.Get(ctx, client.ObjectKey{Name: "mayhold"}, &policy)).To(Succeed())
+			g.Expect(policy.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonMissingRights),
+				HaveField("Message", ContainSubstring("Sluice may not patch namespaces; watch, patch pods:")))), "%+v", policy.Status)
+		}).Should(Succeed())
+		namespace(ctx, "mayhold-a", "mayhold")
+		hasFloor(ctx, "mayhold-a")
+		free := pod("mayhold-a", "free")
+		Expect(admin.Create(ctx, free)).To(Succeed())
+		Expect(free.Spec.SchedulingGates).To(BeEmpty())
+		Expect(hookRules(ctx, "hold-pods.sluice.dev")).To(BeEmpty())
+		mayHoldPods(ctx, "apply")
+		inUse(ctx, "mayhold")
+	})
+})
+
+var _ = Describe("Pods", Ordered, func() {
 	BeforeAll(func(ctx context.Context) {
 		namespace(ctx, "hold-older", "hold")
 		awaitNextSecond()

@@ -143,6 +143,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	var err error
 	cluster, err = plane.Start(ctx, plane.Options{ControllerManager: true})
 	Expect(err).NotTo(HaveOccurred())
+	mayHoldPods(ctx, "apply")
 	manager, err = installed.Start(ctx, cluster, installed.Options{Manifests: "../../config/local", Profile: "baseline",
 		Log: GinkgoLogr, BreakGlassGroups: []string{breakGlass}, Requests: asked.see, Dial: line.dial, Events: watches.await})
 	Expect(err).NotTo(HaveOccurred())
@@ -160,6 +161,13 @@ var _ = AfterSuite(func() {
 		Expect(cluster.Stop()).To(Succeed())
 	}
 })
+
+// mayHoldPods gives Sluice the rights that holdPods needs, or takes them.
+func mayHoldPods(ctx context.Context, verb string) {
+	GinkgoHelper()
+	_, _, err := cluster.Kubectl(ctx, verb, "-k", "../../config/holdpods")
+	Expect(err).NotTo(HaveOccurred())
+}
 
 func clientOf(config *rest.Config) client.Client {
 	GinkgoHelper()

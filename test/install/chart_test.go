@@ -26,6 +26,7 @@ func TestChartMakesWhatKustomizeMakes(t *testing.T) {
 		{"observe", map[string]any{"profile": "restricted", "observe": true}, []string{"default", "observe"}},
 		{"observe baseline", map[string]any{"profile": "baseline", "observe": true}, []string{"default", "observe/baseline"}},
 		{"prometheus", map[string]any{"prometheus": map[string]any{"enabled": true}}, []string{"default", "prometheus"}},
+		{"hold pods", map[string]any{"holdPods": map[string]any{"enabled": true}}, []string{"default", "holdpods"}},
 		{"networkpolicy", map[string]any{"networkPolicy": map[string]any{"enabled": true}}, []string{"default", "networkpolicy"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestChartHasTheCRDs(t *testing.T) {
 }
 
 func TestChartInAnotherNamespace(t *testing.T) {
-	all := map[string]any{"profile": "restricted", "prometheus": map[string]any{"enabled": true}, "networkPolicy": map[string]any{"enabled": true}}
+	all := map[string]any{"profile": "restricted", "prometheus": map[string]any{"enabled": true}, "networkPolicy": map[string]any{"enabled": true}, "holdPods": map[string]any{"enabled": true}}
 	for _, certificate := range []string{"cert-manager", "self-managed"} {
 		all["certificate"] = certificate
 		for name, object := range chart(t, "gate", all) {

@@ -46,7 +46,7 @@ var overlays = []string{"default", "selfmanaged"}
 // No right is to everything. Secrets are Sluice's own by name, and what it writes in the whole cluster is a short list.
 func TestRights(t *testing.T) {
 	may := []string{
-		"create,delete,patch,update networkpolicies", "create,patch events", "patch namespaces", "patch pods",
+		"create,delete,patch,update networkpolicies", "create,patch events",
 		"patch mutatingwebhookconfigurations[sluice]", "patch validatingwebhookconfigurations[sluice]",
 		"patch,update gateexceptions/status", "patch,update gatepolicies/status",
 	}

@@ -68,6 +68,8 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	options.Binary, err = installed.Build(ctx, dir)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(installed.Install(ctx, cluster, "../../config/local")).To(Succeed())
+	_, _, err = cluster.Kubectl(ctx, "apply", "-k", "../../config/holdpods")
+	Expect(err).NotTo(HaveOccurred())
 	options.Kubeconfig, err = installed.ServiceAccountConfig(cluster, dir)
 	Expect(err).NotTo(HaveOccurred())
 	options.CertDir, options.Args = dir, []string{"--break-glass-groups", breakGlass}
