@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,9 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher/metrics"
 )
 
 // soon is less than the watcher's interval of 10 seconds: what happens within it was told by the file system.
@@ -53,6 +57,39 @@ func run(t *testing.T, serving *Serving) {
 			t.Error(err)
 		}
 	})
+}
+
+// awaitWatch returns when a file that is touched is read again.
+func awaitWatch(t *testing.T, dir string) {
+	t.Helper()
+	before := count(t, metrics.ReadCertificateTotal)
+	await(t, "the files are not watched", func() bool {
+		if err := os.Chtimes(filepath.Join(dir, CertFile), time.Now(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return count(t, metrics.ReadCertificateTotal) > before
+	})
+}
+
+func count(t *testing.T, counter prometheus.Counter) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(counter)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+// await returns when done says so, which has to be soon.
+func await(t *testing.T, otherwise string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(soon); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise)
+		}
+	}
 }
 
 // serverOf serves over TLS with what serving says, and returns the address.
@@ -101,25 +138,20 @@ func TestSwappedCertificateIsServedAndConnectionsStay(t *testing.T) {
 			t.Fatal(serial, err)
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // until the watch is set up
+	awaitWatch(t, dir)
 	for version := 1; version <= 5; version++ {
 		issued, certificate := issue(t, serviceName)
 		roots = roots.Clone()
 		roots.AppendCertsFromPEM(issued.CA)
 		mount(t, dir, fmt.Sprintf("..%d", version), issued)
 		want := serialOf(t, certificate)
-		for deadline := time.Now().Add(soon); ; time.Sleep(5 * time.Millisecond) {
+		await(t, fmt.Sprintf("version %d is not served", version), func() bool {
 			serial, _, err := get(clientOf(roots, true), address)
 			if err != nil {
 				t.Fatalf("a handshake failed while the files were swapped: %v", err)
 			}
-			if serial == want {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("version %d is not served", version)
-			}
-		}
+			return serial == want
+		})
 		for http2, client := range kept {
 			if serial, reused, err := get(client, address); err != nil || !reused || serial != before {
 				t.Errorf("HTTP/2 %v: the connection did not stay: %v %v %v", http2, serial, reused, err)
@@ -138,23 +170,27 @@ func serialOf(t *testing.T, certificate *tls.Certificate) string {
 }
 
 func TestBadFilesLeaveTheCertificateInUse(t *testing.T) {
-	dir := t.TempDir()
 	issued, certificate := issue(t, serviceName)
 	other, _ := issue(t, serviceName)
-	if err := issued.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
-	serving := NewServing(dir)
-	run(t, serving)
-	time.Sleep(200 * time.Millisecond)
 	for name, data := range map[string][]byte{"garbage": []byte("x"), "a certificate without its key": other.Cert} {
-		if err := os.WriteFile(filepath.Join(dir, CertFile), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(200 * time.Millisecond)
-		if got, err := serving.Certificate(nil); err != nil || serialOf(t, got) != serialOf(t, certificate) {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := issued.WriteTo(dir); err != nil {
+				t.Fatal(err)
+			}
+			serving := NewServing(dir)
+			run(t, serving)
+			awaitWatch(t, dir)
+			before := count(t, metrics.ReadCertificateErrors)
+			bad := filepath.Join(dir, "bad") // moved into place: no half of it is read
+			if err := errors.Join(os.WriteFile(bad, data, 0o600), os.Rename(bad, filepath.Join(dir, CertFile))); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "it was not read", func() bool { return count(t, metrics.ReadCertificateErrors) > before })
+			if got, err := serving.Certificate(nil); err != nil || serialOf(t, got) != serialOf(t, certificate) {
+				t.Error("the certificate is not in use any more", err)
+			}
+		})
 	}
 }
 
@@ -172,12 +208,8 @@ func TestFilesThatComeLaterAreServed(t *testing.T) {
 	if err := issued.WriteTo(dir); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
-		if got, err := serving.Certificate(nil); err == nil && serialOf(t, got) == serialOf(t, certificate) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("not served")
-		}
-	}
+	await(t, "not served", func() bool {
+		got, err := serving.Certificate(nil)
+		return err == nil && serialOf(t, got) == serialOf(t, certificate)
+	})
 }
