@@ -5,6 +5,9 @@
 #
 #     docker buildx build --platform linux/amd64,linux/arm64 …
 #
+# Go builds for them on the builder's own, and nothing is emulated. buildah has to be told which that is:
+# --build-arg BUILDPLATFORM=linux/amd64.
+#
 # The same commit makes the same program wherever it is built, and the same image if the builder takes file times from
 # SOURCE_DATE_EPOCH (docker buildx: rewrite-timestamp=true; buildah: --timestamp).
 ARG BASE=scratch

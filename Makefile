@@ -108,8 +108,8 @@ envtest: build tally certmanager helm ## suites against a real control plane
 	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m $$(go list ./test/... | grep -v /test/image)
 
 .PHONY: image
-image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out
-	$(GO_TEST) -timeout 30m ./test/image
+image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out; with ARCH=arm64, for that, too
+	SLUICE_ARCH=$(ARCH) $(GO_TEST) -timeout 30m ./test/image
 
 .PHONY: e2e
 e2e: build tally certmanager ## the end-to-end suite at full length: 20 rounds of every fault; envtest has a few

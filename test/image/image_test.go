@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -32,38 +33,58 @@ func TestImage(t *testing.T) {
 	id := b.build("sluice")
 	g.Expect(b.build("again")).To(Equal(id), "the same files make the same image")
 
-	var image struct {
-		OCIv1 struct {
-			Config struct {
-				User       string
-				Entrypoint []string
-				Labels     map[string]string
-			} `json:"config"`
-		}
-	}
-	g.Expect(json.Unmarshal(b.must("inspect", "--type", "image", "sluice"), &image)).To(Succeed())
-	config := image.OCIv1.Config
+	config := b.inspect("sluice").Config
 	g.Expect(config.User).To(Equal("65532:65532"))
 	g.Expect(config.Entrypoint).To(Equal([]string{"/sluice"}))
 	g.Expect(config.Labels).To(HaveKeyWithValue("org.opencontainers.image.version", version))
 	g.Expect(config.Labels).To(HaveKeyWithValue("org.opencontainers.image.revision", commit))
 	g.Expect(config.Labels).To(HaveKeyWithValue("org.opencontainers.image.licenses", "Apache-2.0"))
 
-	container := strings.TrimSpace(string(b.must("from", "sluice")))
-	root := strings.TrimSpace(string(b.must("mount", container)))
-	files, err := filepath.Glob(root + "/*")
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(files).To(Equal([]string{root + "/sluice"}), "nothing else is in it")
-	program, err := elf.Open(files[0])
-	g.Expect(err).NotTo(HaveOccurred())
-	t.Cleanup(func() { _ = program.Close() })
+	container, files := b.files("sluice")
+	g.Expect(files).To(HaveLen(1), "nothing else is in it")
+	program := b.open(files[0])
 	g.Expect(slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })).To(BeFalse(), "it is static")
-	g.Expect(checksum(t, files[0])).To(Equal(checksum(t, b.program())), "the same program comes out of another folder")
+	g.Expect(checksum(t, files[0])).To(Equal(checksum(t, b.program(runtime.GOARCH))), "the same program comes out of another folder")
 
 	out := string(b.must("run", "--isolation", "chroot", container, "--", "/sluice", "version"))
 	g.Expect(out).To(ContainSubstring(version))
 	g.Expect(out).To(ContainSubstring(commit[:7]))
 	g.Expect(string(b.must("run", "--isolation", "chroot", container, "--", "/sluice", "serve", "--help"))).To(ContainSubstring("--cert-dir"))
+}
+
+// The base may be any image.
+func TestBase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds an image")
+	}
+	b := newBuilder(t)
+	g := NewWithT(t)
+	b.base()
+	b.build("sluice", "--build-arg", "BASE=localhost/base")
+	config := b.inspect("sluice").Config
+	g.Expect(config.User).To(Equal("65532:65532"))
+	g.Expect(config.Entrypoint).To(Equal([]string{"/sluice"}))
+	container, files := b.files("sluice")
+	g.Expect(files).To(HaveExactElements(HaveSuffix("/base"), HaveSuffix("/sluice")))
+	g.Expect(string(b.must("run", "--isolation", "chroot", container, "--", "/sluice", "version"))).To(ContainSubstring(version))
+}
+
+// An image for another processor needs no emulation: Go builds for it here. The first time, it builds everything.
+func TestOtherProcessor(t *testing.T) {
+	arch := os.Getenv("SLUICE_ARCH")
+	machine, known := map[string]elf.Machine{"arm64": elf.EM_AARCH64, "amd64": elf.EM_X86_64}[arch]
+	if !known {
+		t.Skip("SLUICE_ARCH is neither amd64 nor arm64: say make image ARCH=arm64")
+	}
+	b := newBuilder(t)
+	g := NewWithT(t)
+	b.build("sluice", "--platform", "linux/"+arch, "--build-arg", "BUILDPLATFORM=linux/"+runtime.GOARCH)
+	image := b.inspect("sluice")
+	g.Expect(image.Architecture).To(Equal(arch))
+	g.Expect(image.OS).To(Equal("linux"))
+	_, files := b.files("sluice")
+	g.Expect(b.open(files[0]).Machine).To(Equal(machine))
+	g.Expect(checksum(t, files[0])).To(Equal(checksum(t, b.program(arch))), "the same program comes out without an image")
 }
 
 // builder is buildah with a store of its own.
@@ -113,26 +134,78 @@ func newBuilder(t *testing.T) *builder {
 	return b
 }
 
-// build returns the image's id.
-func (b *builder) build(tag string) string {
+// base makes an image with a file named base.
+func (b *builder) base() {
+	b.t.Helper()
+	dir := b.t.TempDir()
+	file := filepath.Join(dir, "base")
+	if err := os.WriteFile(file, []byte("FROM scratch\nCOPY base /base\n"), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.must("bud", "--isolation", "chroot", "-f", file, "-t", "base", dir)
+}
+
+// image is what an image says of itself.
+type image struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Config       struct {
+		User       string
+		Entrypoint []string
+		Labels     map[string]string
+	} `json:"config"`
+}
+
+func (b *builder) inspect(tag string) image {
+	b.t.Helper()
+	var inspected struct{ OCIv1 image }
+	if err := json.Unmarshal(b.must("inspect", "--type", "image", tag), &inspected); err != nil {
+		b.t.Fatal(err)
+	}
+	return inspected.OCIv1
+}
+
+// files are those in the root of a container of an image.
+func (b *builder) files(tag string) (container string, paths []string) {
+	b.t.Helper()
+	container = strings.TrimSpace(string(b.must("from", "--pull-never", tag)))
+	paths, err := filepath.Glob(strings.TrimSpace(string(b.must("mount", container))) + "/*")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return container, paths
+}
+
+func (b *builder) open(path string) *elf.File {
+	b.t.Helper()
+	program, err := elf.Open(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = program.Close() })
+	return program
+}
+
+// build returns the image's id. Of an argument that is given twice, the second one counts.
+func (b *builder) build(tag string, args ...string) string {
 	b.t.Helper()
 	var ids bytes.Buffer
-	ids.Write(b.must("bud", "--isolation", "chroot", "--quiet", "--pull-never", "--no-cache", "--timestamp", epoch,
-		"--volume", "/usr:/usr:ro", "--volume", b.goEnv("GOROOT")+":/goroot:ro", "--volume", b.goEnv("GOMODCACHE")+":/modules:ro",
-		"--volume", b.goEnv("GOCACHE")+":/cache",
+	ids.Write(b.must(slices.Concat([]string{"bud", "--isolation", "chroot", "--quiet", "--pull-never", "--no-cache", "--timestamp", epoch,
+		"--volume", "/usr:/usr:ro", "--volume", b.goEnv("GOROOT") + ":/goroot:ro", "--volume", b.goEnv("GOMODCACHE") + ":/modules:ro",
+		"--volume", b.goEnv("GOCACHE") + ":/cache",
 		"--build-arg", "BUILDER=localhost/builder", "--build-arg", "BASE=scratch",
-		"--build-arg", "VERSION="+version, "--build-arg", "COMMIT="+commit, "--build-arg", "SOURCE_DATE_EPOCH="+epoch,
-		"-t", tag, b.source))
+		"--build-arg", "VERSION=" + version, "--build-arg", "COMMIT=" + commit, "--build-arg", "SOURCE_DATE_EPOCH=" + epoch, "-t", tag},
+		args, []string{b.source})...))
 	return strings.TrimSpace(ids.String())
 }
 
 // program is what the Dockerfile's command makes here.
-func (b *builder) program() string {
+func (b *builder) program(arch string) string {
 	b.t.Helper()
 	path := filepath.Join(b.dir, "sluice")
 	command := b.goCommand("build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X main.linkedVersion="+version+" -X main.linkedCommit="+commit, "-o", path, "./cmd/sluice")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOARCH="+arch)
 	if out, err := command.CombinedOutput(); err != nil {
 		b.t.Fatalf("go build: %v: %s", err, out)
 	}
