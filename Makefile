@@ -163,15 +163,21 @@ undeploy: ## take policies, webhooks and the rest of config/OVERLAY away, in thi
 	$(FIND_KUBECTL); "$$kubectl" delete --ignore-not-found -k config/holdpods
 
 .PHONY: dist
-dist: build ## write dist/: install-<overlay>.yaml, with IMAGE, the policies of each profile and the SBOM of bin/sluice
-	mkdir -p dist
+dist: helm ## write dist/: install-<overlay>.yaml, with IMAGE, what can be added to it, profiles, chart, program, its SBOM, checksums
+	rm -rf dist; mkdir dist
 	$(FIND_KUBECTL); \
 	for overlay in default selfmanaged; do $(MAKE) --no-print-directory render OVERLAY=$$overlay >dist/install-$$overlay.yaml; done; \
+	for part in holdpods networkpolicy prometheus; do "$$kubectl" kustomize config/$$part >dist/$$part.yaml; done; \
 	for profile in baseline restricted; do "$$kubectl" kustomize config/profiles/$$profile >dist/profile-$$profile.yaml; done; \
 	"$$kubectl" kustomize config/observe >dist/observe-restricted.yaml; \
 	"$$kubectl" kustomize config/observe/baseline >dist/observe-baseline.yaml
-	$(CYCLONEDX) bin -json -noserial -output dist/sluice.cdx.json -version '$(VERSION)' bin/sluice
-	ls dist
+	bin/helm package --destination dist config/chart >/dev/null 2>&1
+	# As in the image, which is what the SBOM is about.
+	program=dist/sluice-$$(go env GOOS)-$$(go env GOARCH); \
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.linkedVersion=$(VERSION) -X main.linkedCommit=$(COMMIT)' \
+		-o "$$program" ./cmd/sluice; \
+	$(CYCLONEDX) bin -json -noserial -licenses -std -output dist/sluice.cdx.json -version '$(VERSION)' "$$program"
+	cd dist; sha256sum * >SHA256SUMS; ls
 
 .PHONY: render
 render:
