@@ -33,7 +33,7 @@ func TestDefaultDenyParameters(t *testing.T) {
 		{"{dns: {podLabels: {dns.operator.openshift.io/daemonset-dns: default}}}", 0, "dns.operator.openshift.io/daemonset-dns: default"},
 		{"{dns: {ports: [0]}}", 2, "spec.parameters.dns.ports.0: minimum: got 0, want 1"},
 		{"{dns: {nodeLocal: cache}}", 2, "spec.parameters.dns.nodeLocal"},
-		{"{nodeLocalDNS: 169.254.20.10}", 2, "additional properties 'nodeLocalDNS' not allowed"},
+		{"{nodeLocalDNS: 169.254.20.10}", 2, `additional properties 'nodeLocalDNS' not allowed; did you mean "dns.nodeLocal"?`},
 		{"{apiServer: {cidrs: [192.0.2.1]}}", 2, "spec.parameters.apiServer.cidrs.0"},
 		{"{apiServer: {enabled: true}}", 2, "spec.parameters.apiServer.cidrs: minItems: got 0, want 1: this flavour has no other way to name the API server"},
 		{"{apiServer: {enabled: true, cidrs: [192.0.2.1/32]}}", 0, "cidr: 192.0.2.1/32"},

@@ -165,7 +165,10 @@ func TestParameters(t *testing.T) {
 	for given, want := range map[string]string{
 		`{"domains":"a"}`:        "spec.parameters.domains: got string, want array",
 		`{"domains":["a",1]}`:    "spec.parameters.domains.1: got number, want string",
-		`{"domians":[]}`:         "additional properties 'domians' not allowed",
+		`{"domians":[]}`:         "spec.parameters: additional properties 'domians' not allowed; did you mean \"domains\"?",
+		`{"deeper":{}}`:          "additional properties 'deeper' not allowed; did you mean \"deep\"?",
+		`{"nDeep":1}`:            "additional properties 'nDeep' not allowed; did you mean \"deep.n\"?",
+		`{"deep":{"shallow":1}}`: "spec.parameters.deep: additional properties 'shallow' not allowed",
 		`{"deep":{"n":"three"}}`: "spec.parameters.deep.n: got string, want integer",
 	} {
 		var parameters map[string]any

@@ -125,6 +125,8 @@ func (p parameters) refusal(err error) error {
 			text := e.ErrorKind.LocalizedString(printer)
 			if why := p.conditionText(e.SchemaURL); why != "" {
 				text += ": " + why
+			} else if meant := p.meant(e.ErrorKind); meant != "" {
+				text += "; " + meant
 			}
 			errs = append(errs, fmt.Errorf("%s: %s", path, text))
 		}
