@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,8 @@ const (
 	pollInterval = 50 * time.Millisecond
 	readyTimeout = 60 * time.Second
 	stopTimeout  = 30 * time.Second
+
+	loopback = "127.0.0.1"
 )
 
 // serve starts Sluice with the rights of the shipped ServiceAccount and the certificate in dir, routes the webhooks'
@@ -40,25 +43,25 @@ func serve(ctx context.Context, cluster *plane.Plane, binary, dir string) (*proc
 	if err := writeKubeconfig(kubeconfig, account); err != nil {
 		return nil, err
 	}
-	addresses, err := freeAddresses(2)
+	ports, err := installed.FreePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	webhook, probes := addresses[0], addresses[1]
+	webhook, probes := ports[0], net.JoinHostPort(loopback, strconv.Itoa(ports[1]))
 	gate, err := startProcess(ctx, filepath.Join(dir, "sluice.log"), binary, "serve",
 		"--kubeconfig="+kubeconfig,
 		"--namespace="+installed.Namespace,
 		"--cert-dir="+dir,
-		"--webhook-host="+webhook.IP.String(),
-		fmt.Sprintf("--webhook-port=%d", webhook.Port),
-		"--health-probe-bind-address="+probes.String(),
+		"--webhook-host="+loopback,
+		fmt.Sprintf("--webhook-port=%d", webhook),
+		"--health-probe-bind-address="+probes,
 		"--metrics-bind-address=127.0.0.1:0",
 		"--log-format=text")
 	if err != nil {
 		return nil, err
 	}
-	cluster.Route(installed.Namespace, installed.Service, webhook.String())
-	return gate, awaitReady(ctx, gate, "http://"+probes.String()+"/readyz")
+	cluster.Route(installed.Namespace, installed.Service, net.JoinHostPort(loopback, strconv.Itoa(webhook)))
+	return gate, awaitReady(ctx, gate, "http://"+probes+"/readyz")
 }
 
 func writeKubeconfig(path string, config *rest.Config) error {
@@ -72,20 +75,6 @@ func writeKubeconfig(path string, config *rest.Config) error {
 		return fmt.Errorf("write the kubeconfig of sluice: %w", err)
 	}
 	return nil
-}
-
-// freeAddresses returns addresses on loopback, all different, that nobody listened on a moment ago.
-func freeAddresses(n int) ([]*net.TCPAddr, error) {
-	addresses := make([]*net.TCPAddr, n)
-	for i := range addresses {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer listener.Close()
-		addresses[i] = listener.Addr().(*net.TCPAddr)
-	}
-	return addresses, nil
 }
 
 func awaitReady(ctx context.Context, gate *process, url string) error {

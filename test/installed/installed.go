@@ -129,7 +129,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
 	config.Dial = o.Dial
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, o} })
-	ports, err := freePorts(2)
+	ports, err := FreePorts(2)
 	if err != nil {
 		return err
 	}
@@ -286,12 +286,13 @@ func AwaitVerdicts(ctx context.Context, cluster *plane.Plane) error {
 	return nil
 }
 
-func freePorts(n int) ([]int, error) {
+// FreePorts are ports of loopback, all different, on which nobody listened a moment ago.
+func FreePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("find a free port: %w", err)
 		}
 		defer listener.Close()
 		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)

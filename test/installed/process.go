@@ -65,7 +65,7 @@ func ServiceAccountConfig(cluster *plane.Plane, dir string) (string, error) {
 
 // StartProcess starts a replica. It does not wait.
 func StartProcess(o ProcessOptions) (*Process, error) {
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return nil, err
 	}

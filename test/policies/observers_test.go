@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -40,10 +41,9 @@ var _ = It("is observed as its flags say, and not ready with a certificate that 
 	_, err = installed.IssueCertificate(dir)
 	Expect(err).NotTo(HaveOccurred())
 	decisions := filepath.Join(dir, "decisions")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := installed.FreePorts(1)
 	Expect(err).NotTo(HaveOccurred())
-	profiles := listener.Addr().String()
-	Expect(listener.Close()).To(Succeed())
+	profiles := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	process, err := installed.StartProcess(installed.ProcessOptions{Binary: binary, Kubeconfig: kubeconfig, CertDir: dir, Args: []string{
 		"--decision-log", decisions, "--decision-log-objects", "--tracing-endpoint", collector.URL, "--pprof-bind-address", profiles}})
 	Expect(err).NotTo(HaveOccurred())

@@ -144,12 +144,11 @@ func (s *stage) startFloor(ctx context.Context) error {
 	if err := issued.WriteTo(dir); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := installed.FreePorts(1)
 	if err != nil {
 		return err
 	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	self, err := os.Executable()
 	if err != nil {
 		return err
