@@ -61,11 +61,11 @@ func (a *Auditor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, e
 	if snapshot == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	if left := auditPause - a.Now().Sub(a.ended); left > 0 && !a.ended.IsZero() {
+	if left := auditPause - time.Since(a.ended); left > 0 && !a.ended.IsZero() { // whatever Now is set to
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	began := a.Now()
-	defer func() { a.ended = a.Now() }()
+	defer func() { a.ended = time.Now() }()
 	found, failed := map[string]*v1alpha1.AuditStatus{}, map[string]error{}
 	var errs []error
 	for kind, names := range auditedKinds(snapshot) {

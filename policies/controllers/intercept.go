@@ -35,7 +35,7 @@ type Interceptor struct {
 	Unmarked func() (string, error)
 
 	problem atomic.Pointer[string]
-	settled atomic.Int64 // Unix nanoseconds: from then on, what is served is what CustomResourceDefinitions say
+	settled atomic.Pointer[time.Time] // from then on, what is served is what CustomResourceDefinitions say; nil is always
 }
 
 // settling is how long what is served may lag behind a CustomResourceDefinition, and how often it is read meanwhile.
@@ -59,7 +59,7 @@ func (i *Interceptor) SetupWithManager(m ctrl.Manager) error {
 		Watches(&admissionv1.ValidatingWebhookConfiguration{}, enqueueEverything()).
 		Watches(&admissionv1.MutatingWebhookConfiguration{}, enqueueEverything()).
 		WatchesMetadata(crdMetadata(), handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			i.settled.Store(time.Now().Add(settling).UnixNano())
+			i.settled.Store(new(time.Now().Add(settling))) // with its monotonic reading: nobody sets that
 			return everything()
 		})).
 		WatchesRawSource(i.Snapshots.changes(enqueueEverything())).
@@ -80,7 +80,8 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	if gate == nil {
 		return ctrl.Result{}, nil // the first snapshot brings us back
 	}
-	isSettling := time.Now().UnixNano() < i.settled.Load()
+	settled := i.settled.Load()
+	isSettling := settled != nil && time.Now().Before(*settled)
 	if isSettling {
 		i.Kinds.Forget()
 	}
