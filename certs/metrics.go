@@ -3,13 +3,13 @@ package certs
 import "github.com/prometheus/client_golang/prometheus"
 
 // The certificate as it is when the metrics are read. An alert goes by the timestamp, as for other certificates of a cluster:
-// it needs no fresh sample, and says the same on every replica. The seconds left are by Sluice's own clock, which is the one
-// that decides about readiness.
+// it needs no fresh sample, and says the same on every replica. The seconds left are by the API server's clock,
+// which decides about readiness, too.
 var (
 	expiry = prometheus.NewDesc("sluice_certificate_expiry_timestamp_seconds",
 		"When the certificate that is served ends, in seconds since 1970.", nil, nil)
 	remaining = prometheus.NewDesc("sluice_certificate_remaining_seconds",
-		"Seconds until the certificate that is served ends, by Sluice's clock; negative once it has.", nil, nil)
+		"Seconds until the certificate that is served ends, by the API server's clock; negative once it has.", nil, nil)
 	valid = prometheus.NewDesc("sluice_certificate_valid",
 		"1 if the API server can accept the certificate that is served, else 0: readyz has the reason.", nil, nil)
 	uninjected = prometheus.NewDesc("sluice_webhooks_without_ca_bundle",

@@ -8,13 +8,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/sluice-gate/sluice/certs"
+	"github.com/sluice-gate/sluice/policies/state"
 )
 
 // certificateSecret is what config/ calls the Secret with the certificate.
 const certificateSecret = "sluice-webhook-cert"
 
 // addRotator makes the certificate where Sluice is to do so itself. The webhook server finds it when it starts.
-func addRotator(ctx context.Context, manager ctrl.Manager, o Options) error {
+func addRotator(ctx context.Context, manager ctrl.Manager, o Options, clock *state.Clock) error {
 	if !o.SelfManaged {
 		return nil
 	}
@@ -24,9 +25,12 @@ func addRotator(ctx context.Context, manager ctrl.Manager, o Options) error {
 	}
 	rotator, err := certs.NewRotator(certs.RotatorOptions{
 		Client: cluster, Namespace: o.Namespace, Secret: certificateSecret, Service: o.WebhookService, Configuration: o.WebhookConfiguration,
-		Dir: o.CertDir, Log: o.Log.WithName("certificate"),
+		Dir: o.CertDir, Log: o.Log.WithName("certificate"), Now: clock.Now,
 	})
 	if err != nil {
+		return err
+	}
+	if err := clock.Ask(ctx); err != nil { // it is the API server who has to accept what is made now
 		return err
 	}
 	if err := rotator.Ensure(ctx); err != nil {

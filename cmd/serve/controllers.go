@@ -37,7 +37,7 @@ func cacheOptions(o Options) cache.Options {
 }
 
 // addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots.
-func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots) error {
+func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, clock *state.Clock) error {
 	metrics, err := controllers.NewMetrics(o.Registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -49,7 +49,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		},
 	}
 	events := manager.GetEventRecorder(eventSource)
-	generator, err := addGenerator(manager, o, known, kinds, snapshots, events)
+	generator, err := addGenerator(manager, o, known, kinds, snapshots, events, clock)
 	if err != nil {
 		return err
 	}
@@ -64,19 +64,19 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 			Rights:        controllers.NewRights(manager.GetClient(), kinds),
 			Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
 		}).SetupWithManager(manager),
-		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: time.Now}).SetupWithManager(manager),
+		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: clock.Now}).SetupWithManager(manager),
 	}
 	if o.AuditInterval > 0 {
 		errs = append(errs, (&controllers.Auditor{
 			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: kinds,
-			Snapshots: snapshots, Interval: o.AuditInterval, Events: events, Now: time.Now,
+			Snapshots: snapshots, Interval: o.AuditInterval, Events: events, Now: clock.Now,
 		}).SetupWithManager(manager))
 	}
 	return errors.Join(errs...)
 }
 
 // addGenerator adds what makes generated objects exist, and pods wait for them.
-func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, events events.EventRecorder) (*controllers.Generator, error) {
+func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, events events.EventRecorder, clock *state.Clock) (*controllers.Generator, error) {
 	metrics, err := controllers.NewGenerateMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -88,7 +88,7 @@ func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *
 	status := &controllers.GenerateStatus{Client: manager.GetClient(), Snapshots: snapshots, Metrics: metrics}
 	generator := &controllers.Generator{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Known: known, Mapper: kinds,
-		Snapshots: snapshots, Status: status, Events: events, Metrics: metrics,
+		Snapshots: snapshots, Status: status, Events: events, Metrics: metrics, Now: clock.Now,
 	}
 	releaser := &controllers.Releaser{Client: manager.GetClient(), Pods: pods, Snapshots: snapshots, Metrics: metrics, IsFree: generator.IsFree}
 	generator.Freed = releaser.Freed

@@ -84,6 +84,9 @@ type Options struct {
 	// Registerer takes the metrics that MetricsAddress serves: controller-runtime's registry, except in tests.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
+	// Now is this machine's clock, time.Now if nil; only tests have another. What replicas or the API server must agree with goes
+	// by state.Clock.
+	Now func() time.Time
 }
 
 // leaseName names the leader's lease in Sluice's own namespace.
@@ -122,7 +125,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 }
 
 func newServer(ctx context.Context, o Options, observers *observers) (*Server, error) {
-	created := time.Now()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	created := o.Now()
 	o.Config = unlimited(o.Config)
 	current := &webhook.Current{}
 	recorder := &lateRecorder{}
@@ -133,7 +139,11 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	recorder.use(manager.GetEventRecorder(eventSource))
-	if err := addRotator(ctx, manager, o); err != nil {
+	clock, err := addClock(manager, o)
+	if err != nil {
+		return nil, fmt.Errorf("set up clock: %w", err)
+	}
+	if err := addRotator(ctx, manager, o, clock); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
 	objects, err := dynamic.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
@@ -145,18 +155,18 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		return nil, fmt.Errorf("set up discovery: %w", err)
 	}
 	kinds := controllers.NewKinds(manager.GetRESTMapper(), served)
-	known := state.NewCluster(objects, manager.GetAPIReader(), kinds)
-	claims, err := newClaimer(manager, o, known)
+	known := state.NewCluster(objects, manager.GetAPIReader(), kinds, clock.Now)
+	claims, err := newClaimer(manager, o, known, clock)
 	if err != nil {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
 	snapshots := &controllers.Snapshots{}
-	isolation, err := newIsolation(manager, o, known)
+	isolation, err := newIsolation(manager, o, known, clock)
 	if err != nil {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
-	gate := gateOptions(o, known, claims, isolation)
-	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots); err != nil {
+	gate := gateOptions(o, known, claims, isolation, clock)
+	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots, clock); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
 	webhook.NewVetting(manager.GetClient(), manager.GetAPIReader(), func() policies.Options {
@@ -164,7 +174,7 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	err = errors.Join(addChecks(ctx, manager, o, current, known, certificate, created), manager.AddReadyzCheck("drain", drain.Ready))
+	err = errors.Join(addChecks(ctx, manager, o, current, known, certificate, clock, created), manager.AddReadyzCheck("drain", drain.Ready))
 	if err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
@@ -235,13 +245,22 @@ func newManager(o Options, with parts) (ctrl.Manager, error) {
 	})
 }
 
+// addClock keeps the API server's time.
+func addClock(manager ctrl.Manager, o Options) (*state.Clock, error) {
+	clock, err := state.NewClock(manager.GetConfig(), manager.GetHTTPClient(), o.Now)
+	if err != nil {
+		return nil, err
+	}
+	return clock, manager.Add(clock)
+}
+
 // newClaimer has a client of its own: it must not read from a cache.
-func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster) (*reservation.Claimer, error) {
+func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster, clock *state.Clock) (*reservation.Claimer, error) {
 	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
 	if err != nil {
 		return nil, err
 	}
-	claims, err := reservation.New(reservation.Options{Client: leases, Namespace: o.Namespace, Hosts: known, Life: o.ReservationLife})
+	claims, err := reservation.New(reservation.Options{Client: leases, Namespace: o.Namespace, Hosts: known, Life: o.ReservationLife, Now: clock.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -249,38 +268,39 @@ func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster) (*reserva
 }
 
 // newIsolation has a client of its own, too. What has expired of its reservations the claimer sweeps.
-func newIsolation(manager ctrl.Manager, o Options, known *state.Cluster) (*reservation.Isolation, error) {
+func newIsolation(manager ctrl.Manager, o Options, known *state.Cluster, clock *state.Clock) (*reservation.Isolation, error) {
 	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
 	if err != nil {
 		return nil, err
 	}
-	return reservation.NewIsolation(reservation.IsolationOptions{Client: leases, Namespace: o.Namespace, Policies: known, Life: o.ReservationLife})
+	return reservation.NewIsolation(reservation.IsolationOptions{Client: leases, Namespace: o.Namespace, Policies: known, Life: o.ReservationLife, Now: clock.Now})
 }
 
-func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isolation policies.IsolationClaimer) policies.Options {
+func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isolation policies.IsolationClaimer, clock *state.Clock) policies.Options {
 	budget := engine.DefaultBudget()
 	if o.EvaluationTime > 0 {
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
 		Self: "system:serviceaccount:" + o.Namespace + ":" + o.ServiceAccount, BreakGlass: o.BreakGlassGroups,
-		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live()}
+		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live(), Now: clock.Now}
 }
 
 // addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a
 // review needs: compiled policies, a certificate that the API server can accept, and state.
-func addChecks(ctx context.Context, manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, certificate *certs.Serving, started time.Time) error {
+func addChecks(ctx context.Context, manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, certificate *certs.Serving, clock *state.Clock, started time.Time) error {
 	check := certs.Check{
 		Certificate: certificate.Certificate, Name: o.WebhookService + "." + o.Namespace + ".svc",
-		Hooks: ownHooks(ctx, manager.GetClient(), o), Now: time.Now,
+		Hooks: ownHooks(ctx, manager.GetClient(), o), Now: clock.Now,
 	}
 	return errors.Join(
 		o.Registerer.Register(check),
 		manager.Add(certificate),
 		manager.AddHealthzCheck("ping", healthz.Ping),
 		manager.AddReadyzCheck("policies", current.Ready),
+		manager.AddReadyzCheck("clock", clock.Ready),
 		manager.AddReadyzCheck("certificate", check.Ready),
 		manager.AddReadyzCheck("webhook", manager.GetWebhookServer().StartedChecker()),
-		manager.AddReadyzCheck("state", webhook.SyncedUntil(known.Synced, started.Add(o.SyncTimeout), time.Now)),
+		manager.AddReadyzCheck("state", webhook.SyncedUntil(known.Synced, started.Add(o.SyncTimeout), o.Now)),
 	)
 }

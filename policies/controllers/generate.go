@@ -47,6 +47,7 @@ type Generator struct {
 	Status    *GenerateStatus
 	Events    events.EventRecorder
 	Metrics   *GenerateMetrics
+	Now       func() time.Time // by which exceptions expire
 
 	// Freed is told of a namespace whose pods need not wait any more.
 	Freed func(namespace string)

@@ -49,11 +49,12 @@ func (g *Generator) nextExpiry() (expiry <-chan time.Time, stop func()) {
 	if gate == nil {
 		return nil, func() {}
 	}
-	at, some := gate.NextExpiry(time.Now())
+	now := g.Now()
+	at, some := gate.NextExpiry(now)
 	if !some {
 		return nil, func() {}
 	}
-	timer := time.NewTimer(time.Until(at) + time.Millisecond)
+	timer := time.NewTimer(at.Sub(now) + time.Millisecond)
 	return timer.C, func() { timer.Stop() }
 }
 

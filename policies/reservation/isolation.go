@@ -24,6 +24,8 @@ type IsolationOptions struct {
 	Namespace string // Sluice's own
 	Policies  LivePolicies
 	Life      time.Duration // DefaultLife if 0
+	// Now is a clock on which all replicas agree to within some seconds; time.Now if nil.
+	Now func() time.Time
 }
 
 // Isolation decides between changes of NetworkPolicies that are each fine while the other policy stays. It keeps one
@@ -44,12 +46,15 @@ func NewIsolation(o IsolationOptions) (*Isolation, error) {
 	if o.Life == 0 {
 		o.Life = DefaultLife
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	about := func(namespace string) string { return namespace }
 	of := subject{what: "isolation", aboutAnnotation: "policy.sluice.dev/namespace", entriesAnnotation: "policy.sluice.dev/networkpolicies", about: about,
 		tooMany: func(n int, namespace string) error {
 			return fmt.Errorf("%d NetworkPolicies of namespace %s are being changed, more than can be reserved: try again later", n, namespace)
 		}}
-	return &Isolation{leases: newLeases[change](of, o.Client, o.Namespace), live: o.Policies, life: o.Life, now: time.Now}, nil
+	return &Isolation{leases: newLeases[change](of, o.Client, o.Namespace), live: o.Policies, life: o.Life, now: o.Now}, nil
 }
 
 // change is a state.PolicyChange that was admitted.

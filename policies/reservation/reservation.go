@@ -43,6 +43,8 @@ type Options struct {
 	Namespace string // Sluice's own
 	Hosts     Hosts
 	Life      time.Duration // DefaultLife if 0
+	// Now is a clock on which all replicas agree to within some seconds, and which Hosts goes by; time.Now if nil.
+	Now func() time.Time
 }
 
 // Claimer takes reservations. It is safe for concurrent use.
@@ -61,7 +63,10 @@ func New(o Options) (*Claimer, error) {
 	if o.Life == 0 {
 		o.Life = DefaultLife
 	}
-	return &Claimer{leases: newLeases[entry](hostLeases(), o.Client, o.Namespace), hosts: o.Hosts, life: o.Life, now: time.Now}, nil
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Claimer{leases: newLeases[entry](hostLeases(), o.Client, o.Namespace), hosts: o.Hosts, life: o.Life, now: o.Now}, nil
 }
 
 // maxKeys bounds the Leases of one Ingress, and so how long its review waits for the API server. With hosts in more

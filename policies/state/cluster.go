@@ -52,9 +52,10 @@ func (c *Cluster) tell(change Change) {
 	}
 }
 
-// NewCluster makes a state that watches nothing yet. live reads from the API server itself.
-func NewCluster(objects dynamic.Interface, live client.Reader, mapper meta.RESTMapper) *Cluster {
-	return &Cluster{Index: NewIndex(), objects: objects, live: live, mapper: mapper, watched: map[schema.GroupKind]*watched{}}
+// NewCluster makes a state that watches nothing yet. live reads from the API server itself. What was admitted and not seen yet
+// expires by now.
+func NewCluster(objects dynamic.Interface, live client.Reader, mapper meta.RESTMapper, now func() time.Time) *Cluster {
+	return &Cluster{Index: newIndex(now), objects: objects, live: live, mapper: mapper, watched: map[schema.GroupKind]*watched{}}
 }
 
 // Watch keeps namespaces and the given kinds from now on, and drops all others. It returns before they are

@@ -52,7 +52,7 @@ func testCluster(t *testing.T, objects ...runtime.Object) (*Cluster, *fake.FakeD
 	mapper.Add(schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}, meta.RESTScopeNamespace)
 	mapper.Add(schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "IngressClass"}, meta.RESTScopeRoot)
 	late := &lateMapper{RESTMapper: mapper}
-	return NewCluster(server, nil, late), server, late
+	return NewCluster(server, nil, late, time.Now), server, late
 }
 
 // lateMapper learns of a kind while it is in use, as when a CRD is added.
@@ -269,7 +269,7 @@ func TestTheAPIServerIsLost(t *testing.T) {
 	} else {
 		release()
 	}
-	c.watch(ingressKind).behind.Store(time.Now().Add(-2 * staleAfter).UnixNano())
+	c.watch(ingressKind).behind.Store(new(time.Now().Add(-2 * staleAfter)))
 	if _, _, err := c.ClaimHosts(claim, time.Now().Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "not known since") {
 		t.Errorf("lost long ago: %v", err)
 	}

@@ -60,8 +60,10 @@ func (e *entry) document() (engine.Document, error) {
 }
 
 // NewIndex is an empty Index.
-func NewIndex() *Index {
-	return &Index{hosts: newHostIndex(time.Now), kinds: map[schema.GroupKind]map[string]*folder{}}
+func NewIndex() *Index { return newIndex(time.Now) }
+
+func newIndex(now func() time.Time) *Index {
+	return &Index{hosts: newHostIndex(now), kinds: map[schema.GroupKind]map[string]*folder{}}
 }
 
 // Put adds an object, or replaces the one of its kind, namespace and name. An object with a generateName

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -29,7 +30,7 @@ func TestLivePolicies(t *testing.T) {
 	reader := fake.NewClientBuilder().WithScheme(scheme.Scheme).
 		WithObjects(livePolicy("shop", "c", "live"), livePolicy("shop", "a", "live"), livePolicy("shop", "b", "live"), livePolicy("crm", "d", "live"),
 			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}).Build()
-	c := NewCluster(nil, reader, nil)
+	c := NewCluster(nil, reader, nil, time.Now)
 	for name, version := range map[string]string{"a": "999", "b": "998", "gone": "999"} {
 		np := livePolicy("shop", name, "known")
 		np.APIVersion, np.Kind, np.ResourceVersion = "networking.k8s.io/v1", "NetworkPolicy", version
@@ -65,7 +66,7 @@ func TestLivePoliciesThatCanNotBeRead(t *testing.T) {
 		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
 			return errors.New("no answer")
 		}})
-	if _, err := NewCluster(nil, failing, nil).LivePolicies(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "read the NetworkPolicies of namespace shop: no answer") {
+	if _, err := NewCluster(nil, failing, nil, time.Now).LivePolicies(t.Context(), "shop"); err == nil || !strings.Contains(err.Error(), "read the NetworkPolicies of namespace shop: no answer") {
 		t.Errorf("%v", err)
 	}
 }
@@ -78,7 +79,7 @@ func BenchmarkLivePolicies(b *testing.B) {
 			list.DeepCopyInto(into.(*networkingv1.NetworkPolicyList))
 			return nil
 		}})
-	c := NewCluster(nil, server, nil)
+	c := NewCluster(nil, server, nil, time.Now)
 	for i := range 1000 {
 		np := livePolicy("shop", fmt.Sprint(i), "live")
 		np.APIVersion, np.Kind = "networking.k8s.io/v1", "NetworkPolicy"

@@ -37,21 +37,21 @@ func TestTheAPIServerIsSilent(t *testing.T) {
 	c.Watch(t.Context(), ingressKind)
 	eventually(t, "the watch", func() bool { return c.Synced() && events.Load() != nil })
 	w := c.watch(ingressKind)
-	eventually(t, "nothing that is waited for", func() bool { return w.behind.Load() == 0 })
+	eventually(t, "nothing that is waited for", func() bool { return w.behind.Load() == nil })
 	lost.Store(true)
 	events.Load().Add(unstructuredIngress("shop", "web")) // a watch without any event is tried again later
 	events.Load().Stop()
 	eventually(t, "a watch that is over at once, and a list", func() bool { return asked.Load() > 0 && listed.Load() > 0 })
-	if w.behind.Load() == 0 || c.Problem(ingressKind) == nil {
+	if w.behind.Load() == nil || c.Problem(ingressKind) == nil {
 		t.Error("a watch that was over at once counts as news")
 	}
 	w.problem.Store(nil)
-	w.behind.Store(time.Now().Add(-2 * staleAfter).UnixNano())
+	w.behind.Store(new(time.Now().Add(-2 * staleAfter)))
 	_, _, err := c.ClaimHosts(HostClaim{HostClaims: hostClaims("lab", "free.example.com")}, time.Now().Add(time.Hour))
 	if err == nil || !strings.Contains(err.Error(), "not known since") || !strings.Contains(err.Error(), "the API server does not answer") {
 		t.Errorf("silent for long: %v", err)
 	}
 	lost.Store(false)
 	close(answer)
-	eventually(t, "news", func() bool { return w.behind.Load() == 0 })
+	eventually(t, "news", func() bool { return w.behind.Load() == nil })
 }

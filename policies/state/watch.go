@@ -63,7 +63,7 @@ type watched struct {
 	stop    context.CancelFunc
 	synced  atomic.Bool
 	problem atomic.Pointer[WatchError]
-	behind  atomic.Int64 // since when (Unix, ns) no watch is open and no list has come; 0 while one is
+	behind  atomic.Pointer[time.Time] // since when no watch is open and no list has come; nil while one is
 
 	mu      sync.Mutex
 	dropped bool
@@ -123,8 +123,14 @@ func (w *watched) unserved() {
 // try notes that the API server is asked, and tells since when it has been asked in vain. A client tries again for
 // minutes before it tells of an error.
 func (w *watched) try() time.Time {
-	w.behind.CompareAndSwap(0, time.Now().UnixNano())
-	return time.Unix(0, w.behind.Load())
+	now := new(time.Now())
+	if w.behind.CompareAndSwap(nil, now) {
+		return *now
+	}
+	if since := w.behind.Load(); since != nil {
+		return *since
+	}
+	return *now // another request was answered just now
 }
 
 // fail notes a problem. One that lasts keeps its beginning.
@@ -135,8 +141,7 @@ func (w *watched) fail(problem WatchError) {
 
 // stale tells that the kind has not been kept up to date for some time, and why as far as is known.
 func (w *watched) stale(after time.Duration) error {
-	behind := w.behind.Load()
-	if since := time.Unix(0, behind); behind != 0 && time.Since(since) > after {
+	if since := w.behind.Load(); since != nil && time.Since(*since) > after {
 		reason := errNoAnswer
 		if problem := w.problem.Load(); problem != nil {
 			reason = problem
@@ -161,7 +166,7 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 		switch {
 		case err == nil:
 			w.problem.Store(nil)
-			w.behind.Store(0)
+			w.behind.Store(nil)
 		case ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err):
 			w.fail(WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
 		}

@@ -62,7 +62,9 @@ type Options struct {
 	Events func(path string)
 	// Dial connects the manager to the API server; may be nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Log  logr.Logger
+	// Now is the clock of the manager's machine; nil is time.Now.
+	Now func() time.Time
+	Log logr.Logger
 }
 
 // Manager is a running `serve`.
@@ -139,7 +141,7 @@ func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, se
 	server, err := serve.New(ctx, serve.Options{
 		Config: config, Library: library, WebhookConfiguration: "sluice", AuditInterval: o.AuditInterval,
 		WebhookHost: "127.0.0.1", WebhookPort: ports[0], WebhookService: service, CertDir: m.dir, MetricsAddress: "0", ProbeAddress: probe,
-		Namespace: Namespace, ServiceAccount: "sluice", BreakGlassGroups: o.BreakGlassGroups, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, ReservationLife: o.ReservationLife,
+		Namespace: Namespace, ServiceAccount: "sluice", BreakGlassGroups: o.BreakGlassGroups, SyncTimeout: 30 * time.Second, Registerer: m.Metrics, Log: o.Log, Now: o.Now, ReservationLife: o.ReservationLife,
 	})
 	if err != nil {
 		m.cancel()
