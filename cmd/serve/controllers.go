@@ -7,13 +7,16 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/controllers"
@@ -36,8 +39,23 @@ func cacheOptions(o Options) cache.Options {
 	}
 }
 
-// addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots.
-func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, clock *state.Clock) error {
+// newCache asks nobody what the kinds in cacheOptions are: a replica that starts while the API server is down waits for it, ready or
+// not, instead of ending again and again.
+func newCache(config *rest.Config, o cache.Options) (cache.Cache, error) {
+	known := meta.NewDefaultRESTMapper(nil)
+	for object := range o.ByObject {
+		kind, err := apiutil.GVKForObject(object, o.Scheme)
+		if err != nil {
+			return nil, err
+		}
+		known.Add(kind, meta.RESTScopeRoot)
+	}
+	o.Mapper = meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{known, o.Mapper}}
+	return cache.New(config, o)
+}
+
+// addControllers adds the compiler, which runs on every replica, and what the leader does with its snapshots. ctx is that of the state.
+func addControllers(ctx context.Context, manager, leader ctrl.Manager, o Options, gate policies.Options, current *webhook.Current, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, clock *state.Clock) error {
 	metrics, err := controllers.NewMetrics(o.Registerer)
 	if err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -49,7 +67,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 		},
 	}
 	events := manager.GetEventRecorder(eventSource)
-	generator, err := addGenerator(manager, o, known, kinds, snapshots, events, clock)
+	generator, err := addGenerator(manager, leader, o, known, kinds, snapshots, events, clock)
 	if err != nil {
 		return err
 	}
@@ -58,25 +76,25 @@ func addControllers(ctx context.Context, manager ctrl.Manager, o Options, gate p
 	}
 	errs := []error{
 		compiler.SetupWithManager(manager),
-		interceptor.SetupWithManager(manager),
+		interceptor.SetupWithManager(leader),
 		(&controllers.PolicyStatus{
 			Client: manager.GetClient(), Mapper: kinds, Snapshots: snapshots, Interceptor: interceptor,
 			Rights:        controllers.NewRights(manager.GetClient(), kinds),
 			Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
-		}).SetupWithManager(manager),
-		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: clock.Now}).SetupWithManager(manager),
+		}).SetupWithManager(leader),
+		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: clock.Now}).SetupWithManager(leader),
 	}
 	if o.AuditInterval > 0 {
 		errs = append(errs, (&controllers.Auditor{
 			Client: manager.GetClient(), Live: manager.GetAPIReader(), Mapper: kinds,
 			Snapshots: snapshots, Interval: o.AuditInterval, Events: events, Now: clock.Now,
-		}).SetupWithManager(manager))
+		}).SetupWithManager(leader))
 	}
 	return errors.Join(errs...)
 }
 
 // addGenerator adds what makes generated objects exist, and pods wait for them.
-func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, events events.EventRecorder, clock *state.Clock) (*controllers.Generator, error) {
+func addGenerator(manager, leader ctrl.Manager, o Options, known *state.Cluster, kinds *controllers.Kinds, snapshots *controllers.Snapshots, events events.EventRecorder, clock *state.Clock) (*controllers.Generator, error) {
 	metrics, err := controllers.NewGenerateMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -96,7 +114,7 @@ func addGenerator(manager ctrl.Manager, o Options, known *state.Cluster, kinds *
 		generator.Told(change)
 		releaser.Told(change)
 	})
-	return generator, errors.Join(status.SetupWithManager(manager, generator), generator.SetupWithManager(manager), releaser.SetupWithManager(manager))
+	return generator, errors.Join(status.SetupWithManager(leader, generator), generator.SetupWithManager(leader), releaser.SetupWithManager(leader))
 }
 
 // outdated is how long a kind may not be kept up to date before policies that ask about it say so: a watch that ends begins

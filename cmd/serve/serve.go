@@ -18,8 +18,6 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/sluice-gate/sluice/certs"
@@ -89,26 +87,19 @@ type Options struct {
 	Now func() time.Time
 }
 
-// leaseName names the leader's lease in Sluice's own namespace.
-const leaseName = "sluice.policy.sluice.dev"
-
-// How soon another replica leads when the leader is killed: pods of new namespaces wait that long for what is generated. A leader
-// that can't renew gives up before.
-const (
-	leaseDuration = 10 * time.Second
-	renewDeadline = 7 * time.Second
-	retryPeriod   = time.Second
-)
-
 // Server is a manager that is ready to start.
 type Server struct {
 	// State is what the policies ask.
 	State *state.Cluster
 
 	manager   ctrl.Manager
+	leader    ctrl.Manager
 	observers *observers
 	drain     *webhook.Drain
 	drainTime time.Duration
+
+	serving context.Context // ends when the replica is drained
+	stop    context.CancelFunc
 }
 
 // New wires a server. Policies are read from the cluster once it runs; ctx is that of Run.
@@ -117,14 +108,18 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := newServer(ctx, o, observers)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	server, err := newServer(ctx, serving, o, observers)
 	if err != nil {
+		stop()
 		return nil, errors.Join(err, observers.close(ctx))
 	}
+	server.serving, server.stop = serving, stop
 	return server, nil
 }
 
-func newServer(ctx context.Context, o Options, observers *observers) (*Server, error) {
+// newServer makes what it waits for until ctx ends, and all that goes on with serving.
+func newServer(ctx, serving context.Context, o Options, observers *observers) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -139,6 +134,10 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		return nil, fmt.Errorf("set up manager: %w", err)
 	}
 	recorder.use(manager.GetEventRecorder(eventSource))
+	leader, err := newLeader(manager, o)
+	if err != nil {
+		return nil, fmt.Errorf("set up leader election: %w", err)
+	}
 	clock, err := addClock(manager, o)
 	if err != nil {
 		return nil, fmt.Errorf("set up clock: %w", err)
@@ -157,16 +156,13 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 	kinds := controllers.NewKinds(manager.GetRESTMapper(), served)
 	known := state.NewCluster(objects, manager.GetAPIReader(), kinds, clock.Now)
 	claims, err := newClaimer(manager, o, known, clock)
-	if err != nil {
+	isolation, otherErr := newIsolation(manager, o, known, clock)
+	if err := errors.Join(err, otherErr); err != nil {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
 	snapshots := &controllers.Snapshots{}
-	isolation, err := newIsolation(manager, o, known, clock)
-	if err != nil {
-		return nil, fmt.Errorf("set up reservations: %w", err)
-	}
 	gate := gateOptions(o, known, claims, isolation, clock)
-	if err := addControllers(ctx, manager, o, gate, current, known, kinds, snapshots, clock); err != nil {
+	if err := addControllers(serving, manager, leader, o, gate, current, known, kinds, snapshots, clock); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
 	webhook.NewVetting(manager.GetClient(), manager.GetAPIReader(), func() policies.Options {
@@ -174,11 +170,11 @@ func newServer(ctx context.Context, o Options, observers *observers) (*Server, e
 		asked.Previous = snapshots.Gate()
 		return asked
 	}).Register(manager.GetWebhookServer(), manager.GetScheme())
-	err = errors.Join(addChecks(ctx, manager, o, current, known, certificate, clock, created), manager.AddReadyzCheck("drain", drain.Ready))
+	err = errors.Join(addChecks(serving, manager, o, current, known, certificate, clock, created), manager.AddReadyzCheck("drain", drain.Ready))
 	if err != nil {
 		return nil, fmt.Errorf("set up checks: %w", err)
 	}
-	return &Server{State: known, manager: manager, observers: observers, drain: drain, drainTime: o.DrainTime}, nil
+	return &Server{State: known, manager: manager, leader: leader, observers: observers, drain: drain, drainTime: o.DrainTime}, nil
 }
 
 // unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
@@ -191,17 +187,23 @@ func unlimited(config *rest.Config) *rest.Config {
 	return config
 }
 
-// Run serves until the context ends and the replica is drained. Meanwhile it judges by what it sees, as before. It can be called
-// once.
+// Run serves until the context ends, or the lease of the leader is lost, and the replica is drained. Meanwhile it judges by what it
+// sees, as before. It can be called once.
 func (s *Server) Run(ctx context.Context) error {
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	defer context.AfterFunc(ctx, func() {
+	defer s.stop()
+	drain := func() {
 		s.drain.Begin()
-		time.AfterFunc(s.drainTime, stop)
-	})()
-	err := s.manager.Start(serving)
-	return errors.Join(err, s.observers.close(ctx))
+		time.AfterFunc(s.drainTime, s.stop)
+	}
+	defer context.AfterFunc(ctx, drain)()
+	led := make(chan error, 1)
+	go func() {
+		led <- s.leader.Start(s.serving)
+		drain() // it can't be started again; the process can
+	}()
+	err := s.manager.Start(s.serving)
+	s.stop()
+	return errors.Join(err, <-led, s.observers.close(ctx))
 }
 
 // parts are what a manager's webhook is made of.
@@ -229,19 +231,12 @@ func newManager(o Options, with parts) (ctrl.Manager, error) {
 	}
 	return ctrl.NewManager(o.Config, ctrl.Options{
 		Scheme: scheme, Logger: o.Log, WebhookServer: server,
-		Cache:                         cacheOptions(o),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress:        o.ProbeAddress,
-		PprofBindAddress:              o.PprofAddress,
-		LeaderElection:                o.LeaderElect,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       o.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 new(leaseDuration),
-		RenewDeadline:                 new(renewDeadline),
-		RetryPeriod:                   new(retryPeriod),
-		// Tests run several managers in one process, whose controllers share their names.
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Cache:                  cacheOptions(o),
+		NewCache:               newCache,
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress: o.ProbeAddress,
+		PprofBindAddress:       o.PprofAddress,
+		Controller:             severalInAProcess(),
 	})
 }
 
@@ -284,23 +279,4 @@ func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isola
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
 		Self: "system:serviceaccount:" + o.Namespace + ":" + o.ServiceAccount, BreakGlass: o.BreakGlassGroups,
 		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live(), Now: clock.Now}
-}
-
-// addChecks starts the webhook with the manager (GetWebhookServer adds it) and ties readiness to what a
-// review needs: compiled policies, a certificate that the API server can accept, and state.
-func addChecks(ctx context.Context, manager ctrl.Manager, o Options, current *webhook.Current, known *state.Cluster, certificate *certs.Serving, clock *state.Clock, started time.Time) error {
-	check := certs.Check{
-		Certificate: certificate.Certificate, Name: o.WebhookService + "." + o.Namespace + ".svc",
-		Hooks: ownHooks(ctx, manager.GetClient(), o), Now: clock.Now,
-	}
-	return errors.Join(
-		o.Registerer.Register(check),
-		manager.Add(certificate),
-		manager.AddHealthzCheck("ping", healthz.Ping),
-		manager.AddReadyzCheck("policies", current.Ready),
-		manager.AddReadyzCheck("clock", clock.Ready),
-		manager.AddReadyzCheck("certificate", check.Ready),
-		manager.AddReadyzCheck("webhook", manager.GetWebhookServer().StartedChecker()),
-		manager.AddReadyzCheck("state", webhook.SyncedUntil(known.Synced, started.Add(o.SyncTimeout), o.Now)),
-	)
 }
