@@ -97,6 +97,23 @@ func sendBad(ctx context.Context, c *http.Client, to string, body []byte) string
 	return response.Status
 }
 
+// ask sends a review to a replica, past the API server, and returns the answer.
+func ask(ctx context.Context, p *pod, review string) (string, error) {
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+p.Address+"/validate?timeout=1s", strings.NewReader(review))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return string(answer), err
+}
+
 // peakMemory is what a process held of memory at most, in bytes.
 func peakMemory(p *pod) int64 {
 	GinkgoHelper()

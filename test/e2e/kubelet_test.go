@@ -34,7 +34,8 @@ type kubelet struct {
 
 	mu    sync.Mutex
 	pods  []*pod
-	ended []string // what replicas wrote that ended by themselves
+	ended []string // what replicas wrote that ended by themselves, or were ended because they did not live
+	haste int      // how much faster than it should liveness is probed and grace runs out; 0 is not
 }
 
 // pod is one replica. Its fields belong to the kubelet's mutex.
@@ -111,6 +112,7 @@ func (k *kubelet) start() (*pod, error) {
 	defer k.mu.Unlock()
 	k.pods = append(k.pods, p)
 	go k.probe(p)
+	go k.revive(p)
 	return p, nil
 }
 
@@ -142,6 +144,40 @@ func (k *kubelet) probe(p *pod) {
 			k.change(func() { p.ready = false })
 		}
 	}
+}
+
+// revive ends a replica that does not live; probe starts it again.
+func (k *kubelet) revive(p *pod) {
+	liveness := k.container.LivenessProbe
+	last, failures := time.Now(), 0
+	for failures < int(liveness.FailureThreshold) {
+		select {
+		case <-p.Done():
+			return
+		case <-time.After(poll):
+		}
+		if time.Since(last) < k.hastened(liveness.PeriodSeconds) {
+			continue
+		}
+		last = time.Now()
+		if passes(p, liveness) {
+			failures = 0
+		} else {
+			failures++
+		}
+	}
+	_ = p.Signal(syscall.SIGTERM) // fails if it ended meanwhile
+	select {
+	case <-p.Done():
+	case <-time.After(k.hastened(int32(*k.pod.TerminationGracePeriodSeconds))):
+		_ = p.Kill() // likewise
+	}
+}
+
+func (k *kubelet) hastened(seconds int32) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Duration(seconds) * time.Second / time.Duration(max(k.haste, 1))
 }
 
 // again starts a replica that ended by itself once more, as long as it makes sense.

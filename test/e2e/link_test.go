@@ -13,6 +13,7 @@ type link struct {
 	target   string
 
 	mu    sync.Mutex
+	held  bool // new ones are refused
 	open  map[net.Conn]struct{}
 	alive sync.WaitGroup
 }
@@ -40,14 +41,19 @@ func (l *link) accept() {
 			near.Close()
 			continue
 		}
-		l.alive.Go(func() { l.carry(near, far) })
+		l.mu.Lock()
+		if l.held {
+			near.Close()
+			far.Close()
+		} else {
+			l.open[near], l.open[far] = struct{}{}, struct{}{}
+			l.alive.Go(func() { l.carry(near, far) })
+		}
+		l.mu.Unlock()
 	}
 }
 
 func (l *link) carry(near, far net.Conn) {
-	l.mu.Lock()
-	l.open[near], l.open[far] = struct{}{}, struct{}{}
-	l.mu.Unlock()
 	var back sync.WaitGroup
 	back.Go(func() { transfer(near, far) })
 	transfer(far, near)
@@ -72,6 +78,13 @@ func (l *link) cut() int {
 		conn.Close()
 	}
 	return len(l.open) / 2
+}
+
+// hold refuses new connections, or serves them again.
+func (l *link) hold(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
 }
 
 func (l *link) close() {

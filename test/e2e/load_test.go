@@ -26,7 +26,7 @@ const (
 	loadClients  = 8
 	violating    = "violating" // label of what must not be there
 	retryEvery   = 100 * time.Millisecond
-	retryAtMost  = 50
+	retryAtMost  = 50               // tries, if no more are said
 	applyAtMost  = 15 * time.Second // the API server waits 10 s for a webhook
 	everyNthFair = 5
 )
@@ -36,6 +36,7 @@ type load struct {
 	stopped context.CancelFunc
 	running sync.WaitGroup
 	started time.Time
+	atMost  int // tries of a good apply
 
 	mu       sync.Mutex
 	took     []time.Duration // of applies that succeeded at the first try
@@ -53,9 +54,11 @@ func prepareLoad(ctx context.Context) {
 }
 
 // startLoad applies until stop is called.
-func startLoad(ctx context.Context) *load {
+func startLoad(ctx context.Context) *load { return startPatientLoad(ctx, retryAtMost) }
+
+func startPatientLoad(ctx context.Context, atMost int) *load {
 	ctx, stop := context.WithCancel(ctx)
-	l := &load{stopped: stop, started: time.Now(), reasons: map[string]int{}}
+	l := &load{stopped: stop, started: time.Now(), atMost: atMost, reasons: map[string]int{}}
 	for i := range loadClients {
 		l.running.Go(func() { l.client(ctx, i) })
 	}
@@ -99,7 +102,7 @@ func (l *load) applyGood(ctx context.Context, ingresses dynamic.ResourceInterfac
 	started := time.Now()
 	var first, err error
 	tries := 0
-	for tries < retryAtMost {
+	for tries < l.atMost {
 		tries++
 		if err = try(ctx, ingresses, ingress(name, n, true)); err == nil {
 			break

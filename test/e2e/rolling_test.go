@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 )
 
@@ -27,7 +28,10 @@ func drainUnderLoad(ctx context.Context) {
 	l = startLoad(ctx)
 	for range n {
 		going := replicas.running()[rand.IntN(replicas.wanted)]
-		Expect(replicas.terminate(going, 30*time.Second)).To(Succeed())
+		ended := make(chan error, 1)
+		go func() { ended <- replicas.terminate(going, 30*time.Second) }()
+		expectSees(ctx, going)
+		Expect(<-ended).To(Succeed())
 		_, err := replicas.start()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(replicas.awaitReady(ctx)).To(Succeed())
@@ -60,4 +64,16 @@ func killUnderLoad(ctx context.Context) {
 	}
 	Expect(replicas.awaitReady(ctx)).To(Succeed())
 	l.stop(ctx, fmt.Sprintf("one of two replicas is killed, %d times", n))
+}
+
+// expectSees holds a replica that drains to judge by what has changed since.
+func expectSees(ctx context.Context, p *pod) {
+	GinkgoHelper()
+	Eventually(func() bool { return p.IsReady(ctx) }, patience, poll).WithContext(ctx).Should(BeFalse())
+	label := fmt.Sprintf("drained-%d", p.Pid())
+	kubectl(ctx, "label", "namespace", loaded, label+"=yes")
+	turnOn(ctx, "after-drain", rego("after-drain", "ConfigMap", "namespaces: [load]", fmt.Sprintf(`input.namespace.metadata.labels["%s"] == "yes"`, label)))
+	Eventually(func() (string, error) { return ask(ctx, p, fmt.Sprintf(review, `"value"`)) }, 3*time.Second, poll).WithContext(ctx).Should(
+		ContainSubstring("after-drain: refused by the test"))
+	kubectl(ctx, "delete", "gatepolicy", "after-drain")
 }

@@ -24,7 +24,7 @@ type volume struct {
 	lag     atomic.Int64  // as time.Duration
 }
 
-// mount follows a Secret until the context ends.
+// mount follows a Secret until the context ends, whatever becomes of the API server.
 func mount(ctx context.Context, dir, name string) (*volume, error) {
 	v := &volume{dir: dir, filled: make(chan struct{})}
 	events, err := api.Watch(ctx, &corev1.SecretList{}, client.InNamespace(installed.Namespace), client.MatchingFields{"metadata.name": name})
@@ -32,18 +32,28 @@ func mount(ctx context.Context, dir, name string) (*volume, error) {
 		return nil, fmt.Errorf("watch Secret %s: %w", name, err)
 	}
 	go func() {
-		for event := range events.ResultChan() {
-			s, ok := event.Object.(*corev1.Secret)
-			if !ok || event.Type == watch.Deleted || len(s.Data[corev1.TLSCertKey]) == 0 {
-				continue // what is mounted stays
+		for ctx.Err() == nil {
+			v.follow(events, name)
+			if again, err := api.Watch(ctx, &corev1.SecretList{}, client.InNamespace(installed.Namespace), client.MatchingFields{"metadata.name": name}); err == nil {
+				events = again
 			}
-			time.Sleep(time.Duration(v.lag.Load()))
-			if err := v.write(s.Data); err != nil {
-				panic(fmt.Errorf("mount Secret %s: %w", name, err)) // of a temporary folder of our own
-			}
+			let(ctx, poll)
 		}
 	}()
 	return v, nil
+}
+
+func (v *volume) follow(events watch.Interface, name string) {
+	for event := range events.ResultChan() {
+		s, ok := event.Object.(*corev1.Secret)
+		if !ok || event.Type == watch.Deleted || len(s.Data[corev1.TLSCertKey]) == 0 {
+			continue // what is mounted stays
+		}
+		time.Sleep(time.Duration(v.lag.Load()))
+		if err := v.write(s.Data); err != nil {
+			panic(fmt.Errorf("mount Secret %s: %w", name, err)) // of a temporary folder of our own
+		}
+	}
 }
 
 func (v *volume) write(data map[string][]byte) error {
