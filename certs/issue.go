@@ -74,14 +74,21 @@ func block(kind string, der []byte) []byte {
 	return out.Bytes()
 }
 
-// WriteTo puts the certificate and its key into a folder, each whole or not at all.
+// WriteTo puts the certificate and its key into a folder: both are written before either takes its name, so that a full disk leaves
+// the pair that is there. What does not get its name is removed.
 func (i Issued) WriteTo(dir string) error {
-	for name, data := range map[string][]byte{KeyFile: i.Key, CertFile: i.Cert} {
-		temporary := filepath.Join(dir, name+".new")
-		if err := os.WriteFile(temporary, data, 0o600); err != nil {
+	files := map[string][]byte{KeyFile: i.Key, CertFile: i.Cert}
+	temporary := func(name string) string { return filepath.Join(dir, name+".new") }
+	for name := range files {
+		defer func() { _ = os.Remove(temporary(name)) }() // it is not there any more if all went well
+	}
+	for name, data := range files {
+		if err := os.WriteFile(temporary(name), data, 0o600); err != nil {
 			return fmt.Errorf("write certificate: %w", err)
 		}
-		if err := os.Rename(temporary, filepath.Join(dir, name)); err != nil {
+	}
+	for name := range files {
+		if err := os.Rename(temporary(name), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("write certificate: %w", err)
 		}
 	}

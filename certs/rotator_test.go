@@ -2,10 +2,12 @@ package certs
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +91,36 @@ func TestRotatorRenewsTheAuthority(t *testing.T) {
 	ended := start.Add(authorityLife + 24*time.Hour)
 	g.Expect(c.ensure(ended)).To(Succeed())
 	g.Expect(blocks(c.secret().Data["ca.crt"])).To(HaveLen(2), "what has ended stays until the bundle changes")
+}
+
+// A disk that is full keeps what is served, as a pair, whichever of the files has no room.
+func TestRotatorOnAFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	for _, file := range []string{CertFile, KeyFile} {
+		t.Run(file, func(t *testing.T) {
+			g := NewWithT(t)
+			c := newRotated(t)
+			start := time.Now()
+			g.Expect(c.ensure(start)).To(Succeed())
+			serving := NewServing(c.dir)
+			before, err := serving.Certificate(nil)
+			g.Expect(err).NotTo(HaveOccurred())
+			due := start.Add(61 * 24 * time.Hour)
+			for range 5 { // files are written in no particular order
+				g.Expect(os.Symlink("/dev/full", filepath.Join(c.dir, file+".new"))).To(Succeed())
+				g.Expect(c.ensure(due)).To(MatchError(syscall.ENOSPC))
+				g.Expect(filepath.Glob(filepath.Join(c.dir, "*.new"))).To(BeEmpty(), "nothing is left that takes room")
+				onDisk, err := tls.LoadX509KeyPair(filepath.Join(c.dir, CertFile), filepath.Join(c.dir, KeyFile))
+				g.Expect(err).NotTo(HaveOccurred())
+				g.Expect(onDisk.Certificate).To(Equal(before.Certificate))
+			}
+			g.Expect(serving.Certificate(nil)).To(Equal(before))
+			g.Expect(c.ensure(due)).To(Succeed(), "there is room again")
+			g.Expect(c.verify(due)).To(Succeed())
+		})
+	}
 }
 
 func TestRotatorMendsWhatIsBroken(t *testing.T) {
