@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +29,7 @@ type Options struct {
 	Output  string
 	Objects bool // log the objects, too
 	Masks   Masks
-	// Registerer takes the metrics. Log is told, once, when the output takes no more, and when it does again.
+	// Registerer takes the metrics. Log is told when the output takes no more, at most once a minute, and when it does again.
 	Registerer prometheus.Registerer
 	Log        logr.Logger
 }
@@ -39,6 +40,10 @@ const (
 	maxBytes = 8 << 20
 	maxBatch = 64 << 10 // bytes that are written at once
 )
+
+// sayInterval is the time between two times that Log is told of an output that takes no more, such as a disk that is full again and
+// again.
+const sayInterval = time.Minute
 
 // Log is open until Close. It is safe for concurrent use.
 type Log struct {
@@ -57,8 +62,10 @@ type Log struct {
 	written prometheus.Counter
 	dropped *prometheus.CounterVec
 
-	failing bool // of the writer alone: the last write failed
-	torn    bool // the last write ended within a line
+	// Of the writer alone:
+	said time.Time // when Log was last told that the output takes no more
+	told bool      // and not yet that it does again
+	torn bool      // the last write ended within a line
 }
 
 // Open begins a log.
@@ -186,15 +193,15 @@ func (l *Log) write(lines []byte) {
 	whole := bytes.Count(lines[min(n, offset):n], []byte("\n"))
 	l.written.Add(float64(whole))
 	if err == nil {
-		if l.failing {
+		if l.told {
 			l.log.Info("the decision log is written again")
 		}
-		l.failing = false
+		l.told = false
 		return
 	}
 	l.dropped.WithLabelValues("write_failed").Add(float64(total - whole))
-	if !l.failing {
+	if now := time.Now(); now.Sub(l.said) >= sayInterval {
+		l.said, l.told = now, true
 		l.log.Error(err, "the decision log can't be written; reviews go on, sluice_decision_log_dropped_total counts what is missing")
 	}
-	l.failing = true
 }

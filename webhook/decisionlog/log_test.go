@@ -246,3 +246,33 @@ func TestAFileIsFollowed(t *testing.T) {
 		t.Errorf("a file in a file: %v", err)
 	}
 }
+
+// A disk that has a little room now and then is told of once, not with each line.
+func TestADiskThatIsFullAgainAndAgainIsToldOfOnce(t *testing.T) {
+	out := &output{room: -1}
+	l := logTo(t, Options{}, out)
+	for range 20 {
+		out.mu.Lock()
+		out.room, out.failed = 0, 0
+		out.mu.Unlock()
+		l.Add(Entry{UID: "lost"}, engine.Document{})
+		await(t, func() bool { out.mu.Lock(); defer out.mu.Unlock(); return out.failed > 0 })
+		out.mu.Lock()
+		out.room = -1
+		out.mu.Unlock()
+		l.Add(Entry{UID: "kept"}, engine.Document{})
+		await(t, func() bool {
+			return l.value(t, "sluice_decision_log_lines_total", "") == float64(strings.Count(out.text(), "kept")) && len(l.lines) == 0
+		})
+	}
+	finish(t, l.Log)
+	if said := l.said.String(); strings.Count(said, "can't be written") != 1 || strings.Count(said, "written again") != 1 {
+		t.Errorf("said: %s", said)
+	}
+}
+
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.String()
+}
