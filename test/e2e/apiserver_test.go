@@ -43,6 +43,7 @@ func stopAPIServerUnderLoad(ctx context.Context) {
 		Expect(replicas.running()).To(ConsistOf(before), "nobody had to be started again")
 	}
 	kubectl(ctx, "delete", "ingress", "-n", "kube-system", "taken")
+	awaitSettled(ctx)
 }
 
 // killAPIServerUnderLoad kills the API server, and a replica, which is started while there is no API server.

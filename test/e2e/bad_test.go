@@ -78,6 +78,7 @@ func sendBad(ctx context.Context, c *http.Client, to string, body []byte) string
 	content := io.Reader(bytes.NewReader(body))
 	if body == nil {
 		slow, never := io.Pipe()
+		defer context.AfterFunc(ctx, func() { _ = never.Close() })() // a request whose connection is closed waits for its body
 		defer func() { _ = never.Close() }()
 		content = io.MultiReader(strings.NewReader(review[:100]), slow)
 	}

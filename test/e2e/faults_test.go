@@ -131,7 +131,7 @@ func cutUnderLoad(ctx context.Context) {
 // pauseUnderLoad stops etcd. The API server can neither store nor tell anything meanwhile, and the replica that leads may give up and
 // be started again.
 func pauseUnderLoad(ctx context.Context) {
-	long := time.Duration(rounds(6)) * 3 * time.Second / 2
+	long := time.Duration(rounds(4)) * 3 * time.Second / 2
 	l := startLoad(ctx)
 	let(ctx, time.Second)
 	Expect(cluster.Signal("etcd", syscall.SIGSTOP)).To(Succeed())
@@ -149,6 +149,7 @@ func pauseUnderLoad(ctx context.Context) {
 	AddReportEntry("a new policy is in use after etcd goes on", since(started))
 	l.stop(ctx, fmt.Sprintf("etcd is paused for %s", long))
 	kubectl(ctx, "delete", "gatepolicy", "after-pause")
+	awaitSettled(ctx)
 }
 
 // costlyPolicy measures what a policy that never comes to an end takes from the reviews of others, against the same load before and

@@ -35,6 +35,18 @@ func awaitLeader(ctx context.Context) (leader *pod) {
 	return leader
 }
 
+// awaitSettled returns once a replica leads and none is on its way out.
+func awaitSettled(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		for _, p := range replicas.running() {
+			g.Expect(p.IsReady(ctx)).To(BeTrue())
+		}
+	}, patience, poll).WithContext(ctx).Should(Succeed())
+	Expect(replicas.awaitReady(ctx)).To(Succeed())
+	awaitLeader(ctx)
+}
+
 // deposeUnderLoad gives the lease of the leader, which also has the API server's connection, to somebody else. It can't lead again,
 // and has to end: but not before the API server has given it up.
 func deposeUnderLoad(ctx context.Context) {
