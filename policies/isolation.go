@@ -16,11 +16,11 @@ import (
 // IsolationClaimer settles races between changes that take isolation from pods: of two that are each fine while the other
 // policy stays, on this replica or another, it lets one through.
 type IsolationClaimer interface {
-	// Claim has judge decide on a change by the NetworkPolicies that the API server has at this moment, but for those
-	// that others were admitted to change and that have not changed yet. If judge admits it, it is one of these from
-	// then on. judge may be called several times, of which the last counts.
+	// Claim has judge decide on a change by the NetworkPolicies that there are, but for those that others were admitted to
+	// change and that have not changed yet. If judge admits it, it is one of these from then on. judge may be called
+	// several times, of which the last counts.
 	Claim(ctx context.Context, of state.PolicyChange, judge func(state.Remaining) bool) error
-	// Remaining is what Claim has judged.
+	// Remaining is what Claim has judged, by the NetworkPolicies that the API server has at this moment.
 	Remaining(ctx context.Context, of state.PolicyChange) (state.Remaining, error)
 }
 
@@ -56,7 +56,7 @@ func (g *Gate) settleIsolation(ctx context.Context, r Request, namespace *namesp
 	case r.Kind.GroupKind() != networkPolicyKind || len(said) == 0 && len(q.judge(ctx, state.Remaining{Policies: engine.NewPolicyList(nil, nil)})) == 0:
 		return findings
 	}
-	settled, err := q.settle(ctx, len(denials(rest)) == 0)
+	settled, err := q.settle(ctx, len(denials(said)) > 0, len(denials(rest)) == 0)
 	if err != nil {
 		settled = q.failed(ctx, err)
 	}
@@ -82,18 +82,22 @@ type isolationQuestion struct {
 	of        state.PolicyChange
 }
 
-// settle judges by what the API server has. A change that will be stored, as far as is known, is claimed.
-func (q isolationQuestion) settle(ctx context.Context, admitted bool) (findings []Finding, err error) {
+// settle judges by what the API server has where the state refuses. A change that will be stored, as far as is known, is
+// claimed.
+func (q isolationQuestion) settle(ctx context.Context, refused, admitted bool) (findings []Finding, err error) {
 	refusing := slices.ContainsFunc(q.asking, func(i int) bool {
 		p := &q.policies[i]
 		return p.states(engine.Deny) && p.effect() == EffectDeny && !p.ratchets(q.request)
 	})
-	if !admitted || !refusing || q.request.DryRun || q.request.isNamespace() {
+	claims := admitted && refusing && !q.request.DryRun && !q.request.isNamespace()
+	if refused || !claims {
 		left, err := q.isolation.Remaining(ctx, q.of)
 		if err != nil {
 			return nil, err
 		}
-		return q.settled(ctx, left), nil
+		if findings = q.settled(ctx, left); !claims || len(denials(findings)) > 0 {
+			return findings, nil
+		}
 	}
 	err = q.isolation.Claim(ctx, q.of, func(left state.Remaining) bool {
 		findings = q.settled(ctx, left)

@@ -145,13 +145,13 @@ func TestIsolationBeyondTheState(t *testing.T) {
 		want    string // the first message; "" if there is none
 	}{
 		{"another isolates", []string{web, all}, apiServer{policies: []string{web, all}}, deletion(t, web), nil, "claimed shop/web u-web 7", ""},
-		{"the state lags behind a new policy", []string{web}, apiServer{policies: []string{web, all}}, deletion(t, web), nil, "claimed shop/web u-web 7", ""},
+		{"the state lags behind a new policy", []string{web}, apiServer{policies: []string{web, all}}, deletion(t, web), nil, "looked at shop; claimed shop/web u-web 7", ""},
 		{"the state lags behind a deletion", []string{web, all}, apiServer{policies: []string{web}, home: plainHome}, deletion(t, web), nil, "refused web", lost},
 		{"the other is being changed", []string{web, all}, apiServer{policies: []string{web, all}, pending: []string{"all"}, home: plainHome}, deletion(t, web), nil, "refused web",
 			lost + "; NetworkPolicy all does not count, a change of it was admitted a moment ago"},
-		{"the state lags behind the end of the namespace", []string{web}, apiServer{policies: []string{web}, home: endingHome}, deletion(t, web), nil, "claimed shop/web u-web 7", ""},
+		{"the state lags behind the end of the namespace", []string{web}, apiServer{policies: []string{web}, home: endingHome}, deletion(t, web), nil, "looked at shop; claimed shop/web u-web 7", ""},
 		{"the end of the namespace is known", []string{web, endingHome}, apiServer{}, deletion(t, web), nil, "", ""},
-		{"no namespace to be had", []string{web}, apiServer{policies: []string{web}}, deletion(t, web), nil, "refused web", read + "read namespace shop: no answer"},
+		{"no namespace to be had", []string{web}, apiServer{policies: []string{web}}, deletion(t, web), nil, "looked at shop", read + "read namespace shop: no answer"},
 		{"no answer", []string{web, all}, apiServer{fails: errors.New("no answer")}, deletion(t, web), nil, "claim fails", read + "no answer"},
 		{"a dry run", []string{web}, apiServer{policies: []string{web, all}}, dry(deletion(t, web)), nil, "looked at shop", ""},
 		{"a dry run that would lose", []string{web, all}, apiServer{policies: []string{web}, home: plainHome}, dry(deletion(t, web)), nil, "looked at shop", lost},
@@ -206,7 +206,7 @@ func TestIsolationOfACollection(t *testing.T) {
 	live := &apiServer{policies: []string{web, netpol("all", "", allPods)}}
 	r := deletion(t, web)
 	r.Name = ""
-	if d := isolationGate(t, state.NewFiles(), live, nil).Review(t.Context(), r); !d.Allowed() || live.asked[0] != "claimed shop/web u-web 7" {
+	if d := isolationGate(t, state.NewFiles(), live, nil).Review(t.Context(), r); !d.Allowed() || live.asked[len(live.asked)-1] != "claimed shop/web u-web 7" {
 		t.Errorf("%s, asked %v", findingsOf(d), live.asked)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -155,13 +156,12 @@ func newServer(ctx, serving context.Context, o Options, observers *observers) (*
 	}
 	kinds := controllers.NewKinds(manager.GetRESTMapper(), served)
 	known := state.NewCluster(objects, manager.GetAPIReader(), kinds, clock.Now)
-	claims, err := newClaimer(manager, o, known, clock)
-	isolation, otherErr := newIsolation(manager, o, known, clock)
-	if err := errors.Join(err, otherErr); err != nil {
+	reservations, err := newReservations(manager, o, known, clock)
+	if err != nil {
 		return nil, fmt.Errorf("set up reservations: %w", err)
 	}
 	snapshots := &controllers.Snapshots{}
-	gate := gateOptions(o, known, claims, isolation, clock)
+	gate := gateOptions(o, known, reservations, clock)
 	if err := addControllers(serving, manager, leader, o, gate, current, known, kinds, snapshots, clock); err != nil {
 		return nil, fmt.Errorf("set up controllers: %w", err)
 	}
@@ -249,34 +249,29 @@ func addClock(manager ctrl.Manager, o Options) (*state.Clock, error) {
 	return clock, manager.Add(clock)
 }
 
-// newClaimer has a client of its own: it must not read from a cache.
-func newClaimer(manager ctrl.Manager, o Options, known *state.Cluster, clock *state.Clock) (*reservation.Claimer, error) {
-	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
+// newReservations has a client of its own: it must not read from a cache.
+func newReservations(manager ctrl.Manager, o Options, known *state.Cluster, clock *state.Clock) (*reservation.Journal, error) {
+	leases, err := client.NewWithWatch(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
 	if err != nil {
 		return nil, err
 	}
-	claims, err := reservation.New(reservation.Options{Client: leases, Namespace: o.Namespace, Hosts: known, Life: o.ReservationLife, Now: clock.Now})
+	replica, err := os.Hostname() // in a pod, its name
 	if err != nil {
 		return nil, err
 	}
-	return claims, manager.Add(claims)
+	journal, err := reservation.NewJournal(reservation.Options{Client: leases, Namespace: o.Namespace, Replica: replica, State: known, Life: o.ReservationLife, Now: clock.Now})
+	if err != nil {
+		return nil, err
+	}
+	return journal, manager.Add(journal)
 }
 
-// newIsolation has a client of its own, too. What has expired of its reservations the claimer sweeps.
-func newIsolation(manager ctrl.Manager, o Options, known *state.Cluster, clock *state.Clock) (*reservation.Isolation, error) {
-	leases, err := client.New(manager.GetConfig(), client.Options{Scheme: manager.GetScheme(), Mapper: manager.GetRESTMapper()})
-	if err != nil {
-		return nil, err
-	}
-	return reservation.NewIsolation(reservation.IsolationOptions{Client: leases, Namespace: o.Namespace, Policies: known, Life: o.ReservationLife, Now: clock.Now})
-}
-
-func gateOptions(o Options, known *state.Cluster, claims policies.Claimer, isolation policies.IsolationClaimer, clock *state.Clock) policies.Options {
+func gateOptions(o Options, known *state.Cluster, reservations *reservation.Journal, clock *state.Clock) policies.Options {
 	budget := engine.DefaultBudget()
 	if o.EvaluationTime > 0 {
 		budget.Time = o.EvaluationTime
 	}
 	return policies.Options{Library: o.Library, Budget: budget, ExemptNamespaces: append([]string{o.Namespace}, o.ExemptNamespaces...),
 		Self: "system:serviceaccount:" + o.Namespace + ":" + o.ServiceAccount, BreakGlass: o.BreakGlassGroups,
-		Defaults: o.Defaults, State: known, Namespaces: known, Claims: claims, Isolation: isolation, Live: known.Live(), Now: clock.Now}
+		Defaults: o.Defaults, State: known, Namespaces: known, Claims: reservations.Hosts(), Isolation: reservations.Isolation(), Live: known.Live(), Now: clock.Now}
 }

@@ -165,20 +165,50 @@ func (c *Cluster) NetworkPolicies(namespace string) (*engine.PolicyList, error) 
 	return c.Index.NetworkPolicies(namespace)
 }
 
-// staleAfter is how long Ingresses may not be kept up to date before no host is given away any more. With the 60
+// staleAfter is how long a kind may not be kept up to date before nothing of it is given away any more. With the 60
 // seconds that a request has, and the 45 after which a connection that is dead without a sign is given up
 // (golang.org/x/net/http2's pings), it is less than a reservation lasts: what others were given is seen or reserved.
 const staleAfter = 40 * time.Second
 
+// fresh tells whether a kind is known, and not too old to decide by.
+func (c *Cluster) fresh(kind schema.GroupKind, what string) error {
+	if err := c.check(kind); err != nil {
+		return err
+	}
+	if w := c.watch(kind); w != nil {
+		if err := w.stale(staleAfter); err != nil {
+			return fmt.Errorf("%s is %w", what, err)
+		}
+	}
+	return nil
+}
+
+// Version is the API server's version up to which everything of a kind is known; 0 if nothing is.
+func (c *Cluster) Version(kind schema.GroupKind) uint64 {
+	w := c.watch(kind)
+	if w == nil {
+		return 0
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.version
+}
+
+// AwaitVersion waits until everything of a kind is known up to a version.
+func (c *Cluster) AwaitVersion(ctx context.Context, kind schema.GroupKind, version uint64) error {
+	if version == 0 {
+		return nil
+	}
+	if err := c.check(kind); err != nil {
+		return err
+	}
+	return c.watch(kind).await(ctx, version)
+}
+
 // ClaimHosts is Index.ClaimHosts by what is known of the cluster. It is an error if that is too old.
 func (c *Cluster) ClaimHosts(claim HostClaim, expires time.Time) (conflicts []facts.HostConflict, release func(), err error) {
-	if err := c.check(ingressKind); err != nil {
+	if err := c.fresh(ingressKind, "which hosts are taken"); err != nil {
 		return nil, nil, err
-	}
-	if w := c.watch(ingressKind); w != nil {
-		if err := w.stale(staleAfter); err != nil {
-			return nil, nil, fmt.Errorf("which hosts are taken is %w", err)
-		}
 	}
 	return c.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(c, class) })
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,7 +22,18 @@ type PolicyChange struct {
 	Namespace, Name, UID, ResourceVersion string
 }
 
-// LivePolicy is a NetworkPolicy as the API server has it.
+// Pending tells whether the change may still come to a policy that is known in a version: that, or one that is older than what
+// is to be changed.
+func (c PolicyChange) Pending(uid, version string) bool {
+	if c.UID != uid {
+		return false
+	}
+	known, err := strconv.ParseUint(version, 10, 64)
+	changed, errChanged := strconv.ParseUint(c.ResourceVersion, 10, 64)
+	return err != nil || errChanged != nil || known <= changed
+}
+
+// LivePolicy is a NetworkPolicy as the API server has it, or had it.
 type LivePolicy struct {
 	Name, UID, ResourceVersion string
 
@@ -75,6 +87,46 @@ func (c *Cluster) LivePolicies(ctx context.Context, namespace string) ([]LivePol
 	}
 	slices.SortFunc(out, func(a, b LivePolicy) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// KnownPolicies are the NetworkPolicies of a namespace by the state, sorted by name. It is an error if that is too old.
+func (c *Cluster) KnownPolicies(namespace string) ([]LivePolicy, error) {
+	if err := c.fresh(networkPolicyKind, "which NetworkPolicies there are"); err != nil {
+		return nil, err
+	}
+	entries := c.entries(networkPolicyKind, namespace)
+	out := make([]LivePolicy, len(entries))
+	for i, e := range entries {
+		var err error
+		if out[i], err = e.livePolicy(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (e *entry) livePolicy() (LivePolicy, error) {
+	document, err := e.document()
+	if err != nil {
+		return LivePolicy{}, err
+	}
+	policy, err := e.networkPolicy(document)
+	metadata := document.Get("metadata")
+	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), document, policy}, err
+}
+
+// PolicyChanged tells whether the state shows that a change was made, or that it can't be made any more.
+func (c *Cluster) PolicyChanged(of PolicyChange) bool {
+	changed, err := strconv.ParseUint(of.ResourceVersion, 10, 64)
+	if err != nil || c.Version(networkPolicyKind) < changed { // it may not be known yet
+		return false
+	}
+	object, there, err := c.Index.Get(networkPolicyKind, of.Namespace, of.Name)
+	if err != nil {
+		return false
+	}
+	metadata := object.Get("metadata")
+	return !there || !of.Pending(metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text())
 }
 
 func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error) {

@@ -127,6 +127,17 @@ func (x *Index) HostsSettled(c HostClaim) bool {
 	return h != nil && h.uid == c.UID && h.generation > c.Generation
 }
 
+// HostsShown tells whether the state shows that an Ingress has the hosts of a claim, or that the claim is settled.
+func (x *Index) HostsShown(c HostClaim) bool {
+	x.hosts.mu.RLock()
+	defer x.hosts.mu.RUnlock()
+	if _, gone := x.hosts.gone[c.UID]; gone {
+		return true
+	}
+	stored := x.hosts.stored[types.NamespacedName{Namespace: c.Namespace, Name: c.Name}]
+	return stored != nil && stored.settles(newPending(c, time.Time{}))
+}
+
 // drop takes a claim off the overlay, if it is there. It needs the lock.
 func (x *hostIndex) drop(h *holder) {
 	at := slices.Index(x.pending[h.name], h)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,8 @@ type watched struct {
 
 	mu      sync.Mutex
 	dropped bool
+	version uint64        // of the API server's data, up to which the index has everything
+	newer   chan struct{} // closed when version rises; nil if nobody waits
 }
 
 func newWatched(ctx context.Context, c *Cluster, kind schema.GroupKind) *watched {
@@ -233,7 +236,8 @@ func (w *watched) observe(x any) (*observed, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s from the API server: %w", w.kind.Kind, err)
 		}
-		o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName())}, raw: raw}
+		o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName()),
+			ResourceVersion: strings.Clone(object.GetResourceVersion())}, raw: raw}
 		if w.kind == ingressKind {
 			o.ingress = storedIngress(o.Namespace, o.Name, readIngress(raw, object))
 		}
@@ -255,9 +259,51 @@ func (w *watched) Add(x any) error {
 	defer w.mu.Unlock()
 	if !w.dropped {
 		w.put(o)
+		w.reach(o.ResourceVersion)
 		w.cluster.tell(Change{w.kind, o.Namespace, o.Name})
 	}
 	return nil
+}
+
+// reach notes that the index has everything up to a version. Versions of one kind can be compared as numbers
+// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions). It needs the lock.
+func (w *watched) reach(version string) {
+	if number, err := strconv.ParseUint(version, 10, 64); err == nil && number > w.version {
+		w.version = number
+		if w.newer != nil {
+			close(w.newer)
+			w.newer = nil
+		}
+	}
+}
+
+// Bookmark implements cache.ReflectorBookmarkStore.
+func (w *watched) Bookmark(version string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reach(version)
+	return nil
+}
+
+// await waits until the index has everything up to a version.
+func (w *watched) await(ctx context.Context, version uint64) error {
+	for {
+		w.mu.Lock()
+		at := w.version
+		if at < version && w.newer == nil {
+			w.newer = make(chan struct{})
+		}
+		newer := w.newer
+		w.mu.Unlock()
+		if at >= version {
+			return nil
+		}
+		select {
+		case <-newer:
+		case <-ctx.Done():
+			return fmt.Errorf("%s is known up to version %d, others have seen %d: %w", engine.FormatGroupKind(w.kind), at, version, ctx.Err())
+		}
+	}
 }
 
 func (w *watched) put(o *observed) {
@@ -274,27 +320,28 @@ func (w *watched) Update(x any) error { return w.Add(x) }
 func (w *watched) Delete(x any) error {
 	object, ok := x.(metav1.ObjectMetaAccessor)
 	if unstructuredObject, is := x.(*unstructured.Unstructured); is {
-		w.remove(unstructuredObject.GetNamespace(), unstructuredObject.GetName())
+		w.remove(unstructuredObject)
 		return nil
 	}
 	if !ok {
 		return fmt.Errorf("the API server deleted a %T", x)
 	}
-	w.remove(object.GetObjectMeta().GetNamespace(), object.GetObjectMeta().GetName())
+	w.remove(object.GetObjectMeta())
 	return nil
 }
 
-func (w *watched) remove(namespace, name string) {
+func (w *watched) remove(object metav1.Object) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.dropped {
-		w.cluster.Delete(w.kind, namespace, name)
-		w.cluster.tell(Change{w.kind, namespace, name})
+		w.cluster.Delete(w.kind, object.GetNamespace(), object.GetName())
+		w.reach(object.GetResourceVersion())
+		w.cluster.tell(Change{w.kind, object.GetNamespace(), object.GetName()})
 	}
 }
 
 // Replace implements cache.ReflectorStore: what is not among the objects is gone.
-func (w *watched) Replace(objects []any, _ string) error {
+func (w *watched) Replace(objects []any, version string) error {
 	all := make([]*observed, len(objects))
 	var errs []error
 	for i, x := range objects {
@@ -317,6 +364,8 @@ func (w *watched) Replace(objects []any, _ string) error {
 		names[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = true
 	}
 	w.cluster.retain(w.kind, names)
+	w.version = 0 // another API server may know less
+	w.reach(version)
 	w.synced.Store(true)
 	w.cluster.tell(Change{Kind: w.kind})
 	return nil

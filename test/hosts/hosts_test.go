@@ -5,14 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,10 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/policies/facts"
-	"github.com/sluice-gate/sluice/policies/reservation"
-	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/test/installed"
 	"github.com/sluice-gate/sluice/test/plane"
 )
@@ -102,16 +96,18 @@ func create(ctx context.Context, object *networkingv1.Ingress) error {
 	return err
 }
 
-// leases are the reservations and their versions.
-func leases(ctx context.Context) map[string]string {
+// quiet waits until nothing is reserved, and returns how often reservations were written.
+func quiet(ctx context.Context) int {
 	GinkgoHelper()
-	var list coordinationv1.LeaseList
-	Expect(api.List(ctx, &list, client.InNamespace(installed.Namespace), client.HasLabels{"policy.sluice.dev/reservation"})).To(Succeed())
-	out := map[string]string{}
-	for _, lease := range list.Items {
-		out[lease.Annotations["policy.sluice.dev/domain"]] = lease.ResourceVersion
-	}
-	return out
+	var writes int
+	Eventually(func(g Gomega) {
+		var entries int
+		var err error
+		writes, entries, err = installed.Reservations(ctx, api)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(entries).To(BeZero(), "of what is stored, or expired")
+	}).WithTimeout(2 * life).Should(Succeed())
+	return writes
 }
 
 var _ = Describe("a host that two namespaces ask for", func() {
@@ -122,7 +118,7 @@ var _ = Describe("a host that two namespaces ask for", func() {
 		hosts := func(i int) (string, string) {
 			own := fmt.Sprintf("%d.example.com", i)
 			switch i % 4 {
-			case 0: // all in the Lease of one domain
+			case 0: // all in one domain
 				return fmt.Sprintf("shop-%d.shared.example.com", i), fmt.Sprintf("shop-%d.shared.example.com", i)
 			case 1:
 				return "shop." + own, "shop." + own
@@ -219,58 +215,30 @@ func message(err error) string {
 var _ = Describe("a reservation", func() {
 	It("is made by nothing but an admitted change of hosts or class", func(ctx SpecContext) {
 		namespace(ctx, "quiet", false)
-		before := leases(ctx)
-		same := func(what string) {
+		before := quiet(ctx)
+		written := func() int {
 			GinkgoHelper()
-			after := leases(ctx)
-			for domain, version := range after {
-				if strings.Contains(domain, "quiet") {
-					Expect(before).To(HaveKeyWithValue(domain, version), what)
-				}
-			}
+			writes, _, err := installed.Reservations(ctx, api)
+			Expect(err).NotTo(HaveOccurred())
+			return writes
 		}
 		web := ingress("quiet", "web", "shop.quiet.example.com")
 		Expect(api.Create(ctx, web.DeepCopy(), client.DryRunAll)).To(Succeed())
-		same("a dry run")
+		Expect(written()).To(Equal(before), "a dry run")
 		insecure := web.DeepCopy()
 		insecure.Spec.TLS = nil
 		Expect(api.Create(ctx, insecure)).To(MatchError(ContainSubstring("ingress-tls-required")))
-		same("a review that another rule denied")
+		Expect(written()).To(Equal(before), "a review that another rule denied")
 		Expect(api.Create(ctx, web)).To(Succeed())
-		before = leases(ctx)
-		Expect(before).To(HaveKey(".quiet.example.com"))
+		Expect(written()).To(BeNumerically(">", before), "an Ingress")
+		before = quiet(ctx)
 		web.Labels = map[string]string{"team": "quiet"}
 		Expect(api.Update(ctx, web)).To(Succeed())
 		web.Spec.Rules[0].HTTP.Paths[0].Path = "/shop"
 		Expect(api.Update(ctx, web)).To(Succeed())
-		same("updates that leave hosts and class alone")
+		Expect(written()).To(Equal(before), "updates that leave hosts and class alone")
 		web.Spec.Rules[0].Host, web.Spec.TLS[0].Hosts[0] = "blog.quiet.example.com", "blog.quiet.example.com"
 		Expect(api.Update(ctx, web)).To(Succeed())
-		Expect(leases(ctx)[".quiet.example.com"]).NotTo(Equal(before[".quiet.example.com"]), "a new host")
-	})
-
-	It("is gone some time after it has expired", func(ctx SpecContext) {
-		Eventually(func() map[string]string { return leases(ctx) }).WithTimeout(2*life + time.Minute).WithPolling(time.Second).Should(BeEmpty())
+		Expect(written()).To(BeNumerically(">", before), "a new host")
 	}, SpecTimeout(3*time.Minute))
-
-	It("takes a few milliseconds", func(ctx SpecContext) {
-		claimer, err := reservation.New(reservation.Options{Client: api, Namespace: installed.Namespace, Hosts: known{state.NewIndex()}, Life: life})
-		Expect(err).NotTo(HaveOccurred())
-		const n = 100
-		start := time.Now()
-		for i := range n {
-			free, err := claimer.Claim(ctx, state.HostClaim{HostClaims: facts.HostClaims{Namespace: "bench", Name: fmt.Sprint(i), Class: "nginx",
-				Hosts: []facts.Host{{Host: fmt.Sprintf("shop.bench-%d.example.com", i), Via: facts.ViaRule}}}})
-			Expect(err).NotTo(HaveOccurred())
-			Expect(free).To(BeTrue())
-		}
-		AddReportEntry("time of one reservation", time.Since(start)/n)
-	})
 })
-
-// known is the state of a replica that judges nothing.
-type known struct{ *state.Index }
-
-func (k known) ClaimHosts(claim state.HostClaim, expires time.Time) ([]facts.HostConflict, func(), error) {
-	return k.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(k, class) })
-}

@@ -14,7 +14,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -145,17 +144,18 @@ func names(ctx context.Context, namespace string) []string {
 	return out
 }
 
-// lease is the version of a namespace's reservations; "" if there are none.
-func lease(ctx context.Context, namespace string) string {
+// reserved is how often reservations were written. It waits until those of stored changes are over.
+func reserved(ctx context.Context) int {
 	GinkgoHelper()
-	var list coordinationv1.LeaseList
-	Expect(api.List(ctx, &list, client.InNamespace(installed.Namespace), client.MatchingLabels{"policy.sluice.dev/reservation": "isolation"})).To(Succeed())
-	for _, l := range list.Items {
-		if l.Annotations["policy.sluice.dev/namespace"] == namespace {
-			return l.ResourceVersion
-		}
-	}
-	return ""
+	var writes int
+	Eventually(func(g Gomega) {
+		var entries int
+		var err error
+		writes, entries, err = installed.Reservations(ctx, api)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(entries).To(BeZero())
+	}).Should(Succeed())
+	return writes
 }
 
 const refusal = "networkpolicy-isolation-lost: "
@@ -165,7 +165,7 @@ var _ = Describe("two changes at the same moment on two replicas", func() {
 		const pairs, crowded = 90, 40
 		home := func(i int) string {
 			if i < crowded {
-				return "crowd" // all by one Lease
+				return "crowd" // all in one namespace
 			}
 			return fmt.Sprintf("pair-%d", i)
 		}
@@ -278,15 +278,16 @@ var _ = Describe("a policy", func() {
 		namespace(ctx, "quiet")
 		web := policy("quiet", "web", "web", false)
 		create(ctx, web, policy("quiet", "all", "", false))
+		before := reserved(ctx)
 		Expect(remove(ctx, "quiet", "web", client.DryRunAll)).To(Succeed())
 		Expect(remove(ctx, "quiet", "all", client.DryRunAll)).To(MatchError(ContainSubstring(refusal)))
 		Expect(remove(ctx, "quiet", "all")).To(MatchError(ContainSubstring(refusal)))
 		web.Labels = map[string]string{"team": "quiet"}
 		web.Spec.Ingress = []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{}}}}}
 		Expect(api.Update(ctx, web)).To(Succeed())
-		Expect(lease(ctx, "quiet")).To(BeEmpty())
+		Expect(reserved(ctx)).To(Equal(before))
 		Expect(remove(ctx, "quiet", "web")).To(Succeed())
-		Expect(lease(ctx, "quiet")).NotTo(BeEmpty())
+		Expect(reserved(ctx)).To(BeNumerically(">", before))
 	})
 
 	It("is deleted a few milliseconds later than without the rule", func(ctx SpecContext) {
@@ -338,11 +339,12 @@ var _ = Describe("the labels of a namespace", func() {
 		home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "guarded", Labels: map[string]string{"guarded": "yes"}}}
 		Expect(api.Create(ctx, home)).To(Succeed())
 		create(ctx, policy("guarded", "web", "web", false))
-		relabel := func(value string) error {
-			return api.Patch(ctx, home.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"labels": {"guarded": `+value+`}}}`)))
+		relabel := func(value string, options ...client.PatchOption) error {
+			return api.Patch(ctx, home.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"metadata": {"labels": {"guarded": `+value+`}}}`)), options...)
 		}
-		Eventually(func() error { return relabel("null") }).
-			Should(MatchError(ContainSubstring("guarded-isolation: the labels take namespace guarded out of this policy, while NetworkPolicy web isolates pods app=web for Ingress")))
+		refused := MatchError(ContainSubstring("guarded-isolation: the labels take namespace guarded out of this policy, while NetworkPolicy web isolates pods app=web for Ingress"))
+		Eventually(func() error { return relabel("null", client.DryRunAll) }).Should(refused, "once the API server knows the new rules")
+		Expect(relabel("null")).To(refused)
 		Expect(relabel(`"yes", "team": "web"`)).To(Succeed())
 		empty := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "unisolated", Labels: map[string]string{"guarded": "yes"}}}
 		Expect(api.Create(ctx, empty)).To(Succeed())

@@ -1,0 +1,293 @@
+package reservation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-gate/sluice/policies/facts"
+)
+
+// Bounds of a journal, in bytes. An API server takes 256 KiB of annotations, and the owners of one namespace must not keep all
+// others out.
+const (
+	maxEntries = 200 << 10
+	maxShare   = maxEntries / 4 // of one namespace
+)
+
+// Journal is what this replica admits and what others do. It has to be started.
+type Journal struct {
+	Options
+	state  State
+	life   time.Duration
+	now    func() time.Time // monotonic
+	writer writer
+	wake   chan struct{} // there is something to write
+	synced chan struct{} // closed once the journals of others are known
+
+	mu       sync.Mutex
+	own      []*own // in the order in which they came
+	sequence int64  // of the last write
+	settled  versions
+	changed  bool // something has gone that was written
+	others   map[string]*other
+}
+
+// held is an entry as this replica sees it.
+type held struct {
+	entry
+	patterns []facts.HostPattern // of an Ingress
+	expires  time.Time
+}
+
+// own is an entry of this replica.
+type own struct {
+	held
+	size     int
+	sequence int64  // of the first write that has it; 0 before
+	repeated []*own // what it takes the place of once it is admitted
+
+	// look sees what came before, once. After that seen is closed.
+	look   func(before iter.Seq[*held])
+	seen   chan struct{}
+	err    error
+	behind versions // what the state has to show before it decides
+}
+
+// NewJournal makes a Journal.
+func NewJournal(o Options) (*Journal, error) {
+	if o.Client == nil || o.Namespace == "" || o.State == nil || o.Life < 0 {
+		return nil, errors.New("new journal: Client, Namespace and State are required, and Life is not negative")
+	}
+	if o.Life == 0 {
+		o.Life = DefaultLife
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	name := "sluice-reservations-" + strings.ToLower(rand.Text()[:10])
+	return &Journal{Options: o, state: o.State, life: o.Life, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1),
+		synced: make(chan struct{}), others: map[string]*other{}}, nil
+}
+
+// lateAfter is when a write that hasn't come back by the watch is asked for.
+const lateAfter = 500 * time.Millisecond
+
+// admit writes an entry and has look see all entries that came before it and last. Then keep or remove it.
+func (j *Journal) admit(ctx context.Context, e entry, look func(before iter.Seq[*held])) (*own, error) {
+	if err := j.awaitSync(ctx); err != nil {
+		return nil, err
+	}
+	e.ID = rand.Text()
+	mine := &own{held: held{entry: e, expires: j.now().Add(j.life)}, look: look, seen: make(chan struct{})}
+	if err := j.append(mine); err != nil {
+		return nil, err
+	}
+	late := time.NewTicker(lateAfter)
+	defer late.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-mine.seen:
+			waiting = false
+		case <-late.C:
+			_ = j.refresh(ctx) // that fails as all else does, and is waited for until ctx ends
+		case <-ctx.Done():
+			j.remove(mine)
+			return nil, fmt.Errorf("reserve: the write did not come back: %w", ctx.Err())
+		}
+	}
+	err := mine.err
+	if err == nil {
+		err = j.catchUp(ctx, mine)
+	}
+	if err != nil {
+		j.remove(mine)
+		return nil, fmt.Errorf("reserve: %w", err)
+	}
+	return mine, nil
+}
+
+func (j *Journal) awaitSync(ctx context.Context) error {
+	select {
+	case <-j.synced:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reserve: the reservations of other replicas are not known yet: %w", ctx.Err())
+	}
+}
+
+// append adds an entry to what is to be written.
+func (j *Journal) append(mine *own) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, o := range j.own {
+		if mine.repeats(o) {
+			mine.repeated = append(mine.repeated, o)
+			mine.follow(o, j.state)
+		}
+	}
+	text, err := json.Marshal(mine.entry)
+	if err != nil {
+		return fmt.Errorf("reserve: %w", err)
+	}
+	mine.size = len(text)
+	if err := j.checkRoom(mine); err != nil {
+		return err
+	}
+	if mine.Ingress != nil {
+		mine.patterns = mine.Ingress.Hosts.patterns()
+	}
+	j.own = append(j.own, mine)
+	j.signal()
+	return nil
+}
+
+// repeats tells whether an entry is about the same as an earlier one.
+func (o *own) repeats(before *own) bool {
+	if o.Ingress != nil {
+		return o.Ingress.sameHosts(before.Ingress)
+	}
+	return before.NetworkPolicy != nil && *o.NetworkPolicy == *before.NetworkPolicy
+}
+
+// follow makes an entry last for one that it repeats. Two creates of one name have different uids, and either may be stored:
+// their entry has none, so that it lasts until it expires. What became of the first may be settled, such as by its deletion.
+func (o *own) follow(before *own, known State) {
+	if o.Ingress == nil {
+		return
+	}
+	o.Ingress.Generation = max(o.Ingress.Generation, before.Ingress.Generation)
+	if o.Ingress.UID != before.Ingress.UID && !known.HostsSettled(before.Ingress.claim()) {
+		o.Ingress.UID = ""
+	}
+}
+
+// checkRoom tells whether there is room for an entry.
+func (j *Journal) checkRoom(mine *own) error {
+	if mine.size > maxShare {
+		return fmt.Errorf("the Ingress takes %d hosts at once, more than can be reserved: add them in several steps", len(mine.Ingress.Hosts))
+	}
+	namespace := mine.namespace()
+	if n, size := j.has(func(o *own) bool { return o.namespace() == namespace }); size+mine.size > maxShare {
+		return fmt.Errorf("%d changes of namespace %s were admitted and have not been seen yet, more than can be reserved: try again later", n, namespace)
+	}
+	if n, size := j.has(func(*own) bool { return true }); size+mine.size > maxEntries {
+		return fmt.Errorf("%d changes were admitted and have not been seen yet, more than can be reserved: try again later", n)
+	}
+	return nil
+}
+
+// has counts entries, which may be over by now.
+func (j *Journal) has(which func(*own) bool) (n, size int) {
+	for _, o := range j.own {
+		if which(o) {
+			n, size = n+1, size+o.size
+		}
+	}
+	return n, size
+}
+
+// signal has the journal written.
+func (j *Journal) signal() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// keep ends the admission of an entry, which lasts until the state shows what became of it.
+func (j *Journal) keep(mine *own) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, o := range mine.repeated {
+		j.drop(o)
+	}
+	mine.repeated = nil
+}
+
+// remove takes an entry back.
+func (j *Journal) remove(mine *own) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.drop(mine) && mine.sequence > 0 {
+		j.signal()
+	}
+}
+
+// drop needs the lock.
+func (j *Journal) drop(o *own) bool {
+	at := slices.Index(j.own, o)
+	if at < 0 {
+		return false
+	}
+	j.own = slices.Delete(j.own, at, at+1)
+	j.changed = j.changed || o.sequence > 0
+	return true
+}
+
+// before has look see what came before an entry; all if it is nil.
+func (j *Journal) before(mine *own, look func(iter.Seq[*held])) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	look(j.lasting(mine))
+}
+
+// lasting are the entries of others, and those of this replica that came before one. It needs the lock.
+func (j *Journal) lasting(mine *own) iter.Seq[*held] {
+	now := j.now()
+	return func(yield func(*held) bool) {
+		for _, other := range j.others {
+			for _, h := range other.entries {
+				if now.Before(h.expires) && !yield(h) {
+					return
+				}
+			}
+		}
+		for _, o := range j.own {
+			if o == mine || now.Before(o.expires) && !yield(&o.held) {
+				return
+			}
+		}
+	}
+}
+
+// resolve has the entries of a write that came back look at what came before. It needs the lock.
+func (j *Journal) resolve(sequence int64) {
+	for _, o := range j.own {
+		if o.look == nil || o.sequence == 0 || o.sequence > sequence {
+			continue
+		}
+		for name, other := range j.others {
+			if other.err != nil {
+				o.err = fmt.Errorf("the Lease %s/%s can't be read, delete it: %w", j.Namespace, name, other.err)
+			}
+			o.behind = o.behind.max(other.settled)
+		}
+		o.look(j.lasting(o))
+		o.look = nil
+		close(o.seen)
+	}
+}
+
+// catchUp waits until the state shows what became of everything that others have taken out of their journals.
+func (j *Journal) catchUp(ctx context.Context, mine *own) error {
+	if mine.Ingress != nil {
+		return j.state.AwaitVersion(ctx, ingressKind, mine.behind.Ingresses)
+	}
+	return j.state.AwaitVersion(ctx, networkPolicyKind, mine.behind.NetworkPolicies)
+}
+
+func (h hosts) patterns() []facts.HostPattern {
+	out := make([]facts.HostPattern, len(h))
+	for i, identity := range h {
+		out[i] = identity.Pattern()
+	}
+	return out
+}
