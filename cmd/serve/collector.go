@@ -2,14 +2,58 @@ package serve
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
-// TuneCollector trades memory for time: a review leaves some 40 KB of garbage beside a live heap of some
-// 15 MB, which Go's default would collect every few hundred reviews. GOGC, if set, wins; GOMEMLIMIT bounds
-// the heap in any case.
+// A review leaves some 40 KB of garbage beside a live heap of some 15 MB, which Go's default would collect every few hundred
+// reviews. So the heap may grow to what suffices for some thousand reviews, if the state leaves room for that.
+const (
+	enough     = 100 << 20 // bytes of heap, of which none needs to be more
+	beside     = 16 << 20  // of the runtime beside the heap
+	minPercent = 50
+	maxPercent = 800
+)
+
+// TuneCollector trades memory for time, until the process ends. GOGC, if set, wins; GOMEMLIMIT bounds all memory in any case.
 func TuneCollector() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(800)
+		(&tuner{most: debug.SetMemoryLimit(-1)}).tune(0)
 	}
+}
+
+// tuner says how garbage is collected.
+type tuner struct {
+	most    int64 // what GOMEMLIMIT says
+	percent int
+}
+
+// tune goes by what lives, now and whenever garbage has been collected, which frees a sentinel.
+func (t *tuner) tune(live int64) {
+	percent := percentFor(live)
+	if 10*max(percent-t.percent, t.percent-percent) > t.percent { // setting it stops the world for a moment
+		t.percent = percent
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(min(t.most, limitFor(live)))
+	}
+	sentinel := new(struct{ _ *int })
+	runtime.AddCleanup(sentinel, func(t *tuner) { t.tune(liveHeap()) }, t)
+}
+
+// percentFor is the percentage of what lives at which the heap has grown to enough.
+func percentFor(live int64) int {
+	if live == 0 {
+		return maxPercent
+	}
+	return min(max(int(enough*100/live)-100, minPercent), maxPercent)
+}
+
+// limitFor is what the runtime may keep: it returns to the system what it needed only to start.
+func limitFor(live int64) int64 { return max(enough, 2*live) + beside }
+
+func liveHeap() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64()) //nolint:gosec // no heap has half of all addresses
 }

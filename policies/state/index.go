@@ -26,6 +26,7 @@ type Index struct {
 	mu      sync.RWMutex
 	kinds   map[schema.GroupKind]map[string]*folder // by namespace, which is empty for cluster-scoped kinds
 	unnamed int                                     // objects put so far that have only a generateName
+	read    readFolders
 }
 
 // folder is the objects of one kind in one namespace.
@@ -34,6 +35,8 @@ type folder struct {
 	sorted  []*entry // by name; nil after a change, and replaced, never changed
 	// policies is sorted as NetworkPolicies; nil for other kinds, and until it is asked for.
 	policies *engine.PolicyList
+	read     int         // how many objects the last list of NetworkPolicies had that is counted; see readFolders
+	asked    atomic.Bool // for policies, since its last turn
 }
 
 func (f *folder) changed() { f.sorted, f.policies = nil, nil }

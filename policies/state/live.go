@@ -94,6 +94,9 @@ func (c *Cluster) KnownPolicies(namespace string) ([]LivePolicy, error) {
 	if err := c.fresh(networkPolicyKind, "which NetworkPolicies there are"); err != nil {
 		return nil, err
 	}
+	if _, err := c.Index.NetworkPolicies(namespace); err != nil { // which reads all of them, if they have not been
+		return nil, err
+	}
 	entries := c.entries(networkPolicyKind, namespace)
 	out := make([]LivePolicy, len(entries))
 	for i, e := range entries {

@@ -7,14 +7,18 @@ import (
 	"github.com/sluice-gate/sluice/policies/facts"
 )
 
+// maxRead is of how many NetworkPolicies what was read is kept, 6 KB each: those of the namespaces that are asked about.
+const maxRead = 2500
+
 // NetworkPolicies implements engine.PolicyIndex. What facts read of a policy is kept with it, and the list until
-// something in the namespace changes.
+// something in the namespace changes, or until too many others have been read.
 func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
 	entries := x.entries(networkPolicyKind, namespace)
 	x.mu.RLock()
 	f := x.kinds[networkPolicyKind][namespace]
 	if f != nil && f.policies != nil && sameEntries(f.sorted, entries) {
 		defer x.mu.RUnlock()
+		f.asked.Store(true)
 		return f.policies, nil
 	}
 	x.mu.RUnlock()
@@ -33,8 +37,44 @@ func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
 	defer x.mu.Unlock()
 	if f := x.kinds[networkPolicyKind][namespace]; f != nil && sameEntries(f.sorted, entries) {
 		f.policies = list
+		x.read.keep(f)
 	}
 	return list, nil
+}
+
+// readFolders are the folders whose NetworkPolicies have been read.
+type readFolders struct {
+	folders  []*folder // in turn
+	policies int       // in all of them
+}
+
+// keep counts what was read, and drops that of others that nobody has asked for in a whole turn. It needs the index's lock.
+func (r *readFolders) keep(f *folder) {
+	if f.read == 0 {
+		r.folders = append(r.folders, f)
+	}
+	r.policies += len(f.objects) - f.read
+	f.read = len(f.objects)
+	for turn := 2 * len(r.folders); r.policies > maxRead && turn > 0; turn-- {
+		next := r.folders[0]
+		if r.folders = r.folders[1:]; next == f || next.asked.Swap(false) {
+			r.folders = append(r.folders, next)
+			continue
+		}
+		r.policies -= next.read
+		next.unread()
+	}
+}
+
+// unread drops what was read of a folder's objects; the API server's form stays.
+func (f *folder) unread() {
+	f.read, f.policies = 0, nil
+	for _, e := range f.objects {
+		if e.raw != nil {
+			e.parsed.Store(nil)
+			e.policy.Store(nil)
+		}
+	}
 }
 
 // sameEntries tells whether two sorted lists of a folder are one.

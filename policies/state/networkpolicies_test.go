@@ -63,3 +63,40 @@ func TestANetworkPolicyThatCanNotBeReadIsAnError(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// What is kept of NetworkPolicies that were read is bounded, and what is asked for often stays.
+func TestOfManyNetworkPoliciesTheLatestAreKept(t *testing.T) {
+	x := NewIndex()
+	raw := []byte(`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podSelector":{}}}`)
+	const namespaces, each = 100, maxRead / 50
+	for i := range namespaces {
+		for j := range each {
+			x.insert(networkPolicyKind, fmt.Sprint("n", i), &entry{name: fmt.Sprint("p", j), raw: raw})
+		}
+	}
+	first, err := x.NetworkPolicies("n0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for i := range namespaces {
+			if list, err := x.NetworkPolicies(fmt.Sprint("n", i)); err != nil || len(list.Policies()) != each {
+				t.Fatal(list, err)
+			}
+			if again, err := x.NetworkPolicies("n0"); err != nil || again != first {
+				t.Fatalf("what is asked for all the time was read anew, %v", err)
+			}
+		}
+	}
+	kept := 0
+	for _, f := range x.kinds[networkPolicyKind] {
+		for _, e := range f.objects {
+			if e.parsed.Load() != nil || e.policy.Load() != nil {
+				kept++
+			}
+		}
+	}
+	if kept > maxRead || kept < maxRead/2 || kept != x.read.policies {
+		t.Errorf("%d are kept, %d counted, want at most %d", kept, x.read.policies, maxRead)
+	}
+}

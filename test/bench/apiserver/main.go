@@ -14,12 +14,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/time/rate"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	log.SetLogger(logr.Discard()) // what the client says of itself
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
@@ -49,7 +52,11 @@ func run(ctx context.Context, args []string) (err error) {
 	if *floor != "" {
 		return serveFloor(ctx, *floor, *certDir)
 	}
-	s, err := newStage(ctx)
+	held := 0
+	if *length > 0 {
+		held = soakHeld
+	}
+	s, err := newStage(ctx, held)
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err != nil {
 		return err

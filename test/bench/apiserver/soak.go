@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,20 +15,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// soakObjects are written again and again; sampleInterval is the time between two looks at the process.
+// soakObjects are written again and again, beside soakHeld Ingresses and as many NetworkPolicies that stay; sampleInterval is the
+// time between two looks at the process.
 const (
 	soakObjects    = 200
+	soakHeld       = 10_000
 	sampleInterval = 5 * time.Second
 )
 
-// A soak fails if what the process holds grows by more than this from the second quarter of the time to the last. In the first
-// quarter caches fill.
+// A soak fails if what lives in the process grows by more than this from the second quarter of the time to the last, or if it ever
+// took more memory than it should. In the first quarter caches fill.
 const (
-	maxHeapGrowth      = 1.2 // times
+	maxHeapGrowth      = 1.1 // times
 	maxGoroutineGrowth = 20
+	maxPeak            = 200 << 20 // bytes
 )
 
-// sample is what the process holds at one moment.
+// sample is what the process holds at one moment. heap is what was alive when garbage was last collected.
 type sample struct{ heap, resident, goroutines float64 }
 
 // soak has Sluice asked about writes for a long time, at half of the rate that the machine can do.
@@ -43,7 +47,8 @@ func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
 	}
 	peak := float64(len(measured)*p.objects) / time.Since(started).Seconds()
 	p.pace = rate.NewLimiter(rate.Limit(peak/2), p.clients)
-	fmt.Printf("peak %.0f writes/s, soak at %.0f for %s\n", peak, peak/2, length)
+	fmt.Printf("ready %.1f s after the start; peak %.0f writes/s, soak at %.0f for %s beside %d Ingresses and %d NetworkPolicies\n",
+		s.ready.Seconds(), peak, peak/2, length, soakHeld, soakHeld)
 	samples := make(chan []sample, 1)
 	sampling, stop := context.WithCancel(ctx)
 	go func() { samples <- s.sampleUntil(sampling) }()
@@ -57,7 +62,26 @@ func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("after %d writes: %w", writes, err)
 	}
-	return judge(all, writes)
+	return errors.Join(judge(all, writes), s.judgePeak())
+}
+
+// judgePeak prints how much memory the process has taken at most, and fails if that is too much.
+func (s *stage) judgePeak() error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.replica.Pid()))
+	if err != nil {
+		return fmt.Errorf("read the peak: %w", err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var peak int
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &peak); err == nil {
+			fmt.Printf("\nat most %d MiB resident\n", peak>>10)
+			if peak<<10 > maxPeak {
+				return fmt.Errorf("more than %d MiB", maxPeak>>20)
+			}
+			return nil
+		}
+	}
+	return errors.New("read the peak: no VmHWM in the status of the process")
 }
 
 // judge prints what the process held in each quarter of the time, and fails if that grew.
@@ -65,7 +89,7 @@ func judge(all []sample, writes int) error {
 	if len(all) < 8 {
 		return fmt.Errorf("%d samples say nothing: soak longer", len(all))
 	}
-	fmt.Printf("\n%d writes, no error; medians of each quarter:\n\n| quarter | heap in use | resident | goroutines |\n|---|---|---|---|\n", writes)
+	fmt.Printf("\n%d writes, no error; medians of each quarter:\n\n| quarter | live heap | resident | goroutines |\n|---|---|---|---|\n", writes)
 	var quarters [4]sample
 	for i := range quarters {
 		part := all[i*len(all)/4 : (i+1)*len(all)/4]
@@ -126,5 +150,5 @@ func (s *stage) sample(ctx context.Context) (sample, error) {
 			values[name], _ = strconv.ParseFloat(value, 64) // comments are no numbers, and not asked for
 		}
 	}
-	return sample{values["go_memstats_heap_inuse_bytes"], values["process_resident_memory_bytes"], values["go_goroutines"]}, lines.Err()
+	return sample{values["go_gc_heap_live_bytes"], values["process_resident_memory_bytes"], values["go_goroutines"]}, lines.Err()
 }

@@ -42,14 +42,16 @@ type stage struct {
 	dir     string
 	replica *installed.Process
 	floor   *exec.Cmd
+	ready   time.Duration // from Sluice's start, without policies
 
 	floorCA    []byte
 	validating admissionv1.ValidatingWebhookConfiguration // Sluice's
 	mutating   admissionv1.MutatingWebhookConfiguration
 }
 
-// newStage returns what has been started even with an error, so that it can be stopped.
-func newStage(ctx context.Context) (*stage, error) {
+// newStage returns what has been started even with an error, so that it can be stopped. So many Ingresses and NetworkPolicies are
+// there before Sluice is.
+func newStage(ctx context.Context, held int) (*stage, error) {
 	s := &stage{}
 	var err error
 	if s.dir, err = os.MkdirTemp("", "sluice-bench-"); err != nil {
@@ -63,7 +65,7 @@ func newStage(ctx context.Context) (*stage, error) {
 	if s.api, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
 		return s, err
 	}
-	if err := s.createTeams(ctx); err != nil {
+	if err := errors.Join(s.createTeams(ctx), s.hold(ctx, held)); err != nil {
 		return s, err
 	}
 	if err := s.startFloor(ctx); err != nil {
@@ -91,6 +93,15 @@ func (s *stage) createTeams(ctx context.Context) error {
 	return nil
 }
 
+// hold creates objects that stay.
+func (s *stage) hold(ctx context.Context, n int) error {
+	_, err := timed(ctx, plan{objects: n, clients: 8}, func(i int) error {
+		name := fmt.Sprintf("held-%05d", i)
+		return errors.Join(s.api.Create(ctx, ingress(team(i), name, true)), s.api.Create(ctx, networkPolicy(team(i), name)))
+	})
+	return err
+}
+
 func (s *stage) startSluice(ctx context.Context) error {
 	binary, err := installed.Build(ctx, s.dir)
 	if err != nil {
@@ -107,13 +118,15 @@ func (s *stage) startSluice(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	started := time.Now()
 	if s.replica, err = installed.StartProcess(options); err != nil {
 		return err
 	}
 	s.cluster.Route(installed.Namespace, installed.Service, s.replica.Address)
-	if err := errors.Join(s.replica.AwaitReady(ctx), installed.Trust(ctx, s.cluster.Config, ca)); err != nil {
+	if err := errors.Join(installed.Trust(ctx, s.cluster.Config, ca), s.replica.AwaitReady(ctx)); err != nil {
 		return err
 	}
+	s.ready = time.Since(started)
 	set, err := profile.Load(profile.Options{Name: "restricted"})
 	if err != nil {
 		return err
