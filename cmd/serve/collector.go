@@ -19,26 +19,32 @@ const (
 // TuneCollector trades memory for time, until the process ends. GOGC, if set, wins; GOMEMLIMIT bounds all memory in any case.
 func TuneCollector() {
 	if os.Getenv("GOGC") == "" {
-		(&tuner{most: debug.SetMemoryLimit(-1)}).tune(0)
+		t := &tuner{most: debug.SetMemoryLimit(-1)}
+		t.tune(0)
+		t.follow()
 	}
 }
 
 // tuner says how garbage is collected.
 type tuner struct {
-	most    int64 // what GOMEMLIMIT says
-	percent int
+	most int64 // what GOMEMLIMIT says
+	live int64 // by which it was last said; 0 before
 }
 
-// tune goes by what lives, now and whenever garbage has been collected, which frees a sentinel.
-func (t *tuner) tune(live int64) {
-	percent := percentFor(live)
-	if 10*max(percent-t.percent, t.percent-percent) > t.percent { // setting it stops the world for a moment
-		t.percent = percent
-		debug.SetGCPercent(percent)
-		debug.SetMemoryLimit(min(t.most, limitFor(live)))
-	}
+// follow goes by what lives whenever garbage has been collected, which frees a sentinel.
+func (t *tuner) follow() {
 	sentinel := new(struct{ _ *int })
-	runtime.AddCleanup(sentinel, func(t *tuner) { t.tune(liveHeap()) }, t)
+	runtime.AddCleanup(sentinel, func(t *tuner) { t.tune(liveHeap()); t.follow() }, t)
+}
+
+// tune goes by what lives, unless that is little else than before: setting it stops the world for a moment.
+func (t *tuner) tune(live int64) {
+	if t.live > 0 && 10*max(live-t.live, t.live-live) <= t.live {
+		return
+	}
+	t.live = live
+	debug.SetGCPercent(percentFor(live))
+	debug.SetMemoryLimit(min(t.most, limitFor(live)))
 }
 
 // percentFor is the percentage of what lives at which the heap has grown to enough.
