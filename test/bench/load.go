@@ -9,8 +9,11 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // result is one measurement.
@@ -27,9 +30,23 @@ func (r result) quantile(percent int) float64 {
 	return r.latencies[len(r.latencies)*percent/100].Seconds()
 }
 
+// workers ask at the same time, each as soon as it has an answer, or all of them together at a rate.
+type workers struct {
+	n    int
+	rate rate.Limit // reviews a second; 0 for as fast as can be
+}
+
+// String implements fmt.Stringer.
+func (w workers) String() string {
+	if w.rate == 0 {
+		return strconv.Itoa(w.n)
+	}
+	return fmt.Sprintf("%d, at %.0f/s", w.n, float64(w.rate))
+}
+
 // load posts the sample from a number of workers, each waiting for its answer, over one HTTP/2 connection as
 // the API server does. Every answer is checked.
-func load(ctx context.Context, url string, s sample, workers int, each time.Duration, allowed bool) (result, error) {
+func load(ctx context.Context, url string, s sample, workers workers, each time.Duration, allowed bool) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	client := newClient()
@@ -38,11 +55,16 @@ func load(ctx context.Context, url string, s sample, workers int, each time.Dura
 	var all []time.Duration
 	var failed error
 	var group sync.WaitGroup
+	pace := rate.NewLimiter(rate.Inf, 0)
+	if workers.rate > 0 {
+		pace = rate.NewLimiter(workers.rate, 1)
+	}
 	start := time.Now()
-	for range workers {
+	for range workers.n {
 		group.Go(func() {
 			var mine []time.Duration
 			for time.Since(start) < each && ctx.Err() == nil {
+				_ = pace.Wait(ctx) // if it ends, so does what follows
 				sent := time.Now()
 				if err := review(ctx, client, url, s.body, allowed); err != nil {
 					mu.Lock()

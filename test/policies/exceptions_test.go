@@ -43,7 +43,7 @@ var _ = Describe("an exception", func() {
 		Expect(must(ctx, "", "get", "gateexceptions")).To(MatchRegexp(`(?m)^soon-over +\["ingress-tls-required"\] +\S+ +True +moves behind the mesh`))
 
 		Eventually(func() error { return apply(ctx, ingress, "--dry-run=server").err }).ShouldNot(Succeed())
-		Expect(time.Now()).To(BeTemporally(">=", expires.Truncate(time.Second)))
+		Expect(time.Now()).To(BeTemporally(">=", expires.Truncate(time.Second).Add(-time.Second)), "the API server tells its time by the second")
 		Eventually(func() string { return condition(ctx, "gateexception/soon-over", "Ready") }).Should(HavePrefix("False Expired expired at "))
 		Eventually(func() string { return must(ctx, "", "events", "--for", "gateexception/soon-over") }).Should(ContainSubstring("Expired"))
 	})
