@@ -264,6 +264,7 @@ func (j *Journal) resolve(sequence int64) {
 		if o.look == nil || o.sequence == 0 || o.sequence > sequence {
 			continue
 		}
+		o.behind = j.settled // which was seen, unless another API server knew less
 		for name, other := range j.others {
 			if other.err != nil {
 				o.err = fmt.Errorf("the Lease %s/%s can't be read, delete it: %w", j.Namespace, name, other.err)

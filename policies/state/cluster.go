@@ -183,7 +183,9 @@ func (c *Cluster) fresh(kind schema.GroupKind, what string) error {
 	return nil
 }
 
-// Version is the API server's version up to which everything of a kind is known; 0 if nothing is.
+// Version is the API server's version of the last change of a kind that is known, and everything before is known too; 0 if
+// nothing is. Whoever watches sees that version, or a later one, within a moment; what an API server says of versions without a
+// change, not all do.
 func (c *Cluster) Version(kind schema.GroupKind) uint64 {
 	w := c.watch(kind)
 	if w == nil {
@@ -191,7 +193,7 @@ func (c *Cluster) Version(kind schema.GroupKind) uint64 {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.version
+	return w.change
 }
 
 // AwaitVersion waits until everything of a kind is known up to a version.

@@ -119,8 +119,8 @@ func (x *Index) Delete(kind schema.GroupKind, namespace, name string) {
 	}
 }
 
-// retain removes all objects of a kind but those named.
-func (x *Index) retain(kind schema.GroupKind, names map[types.NamespacedName]bool) {
+// retain removes all objects of a kind but those named, if there are any.
+func (x *Index) retain(kind schema.GroupKind, names map[types.NamespacedName]bool) bool {
 	var gone []types.NamespacedName
 	x.mu.RLock()
 	for namespace, f := range x.kinds[kind] {
@@ -134,6 +134,7 @@ func (x *Index) retain(kind schema.GroupKind, names map[types.NamespacedName]boo
 	for _, key := range gone {
 		x.Delete(kind, key.Namespace, key.Name)
 	}
+	return len(gone) > 0
 }
 
 // forget removes all objects of a kind, about which no policy asks any more. What was admitted stays.

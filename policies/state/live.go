@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,9 +27,8 @@ func (c PolicyChange) Pending(uid, version string) bool {
 	if c.UID != uid {
 		return false
 	}
-	known, err := strconv.ParseUint(version, 10, 64)
-	changed, errChanged := strconv.ParseUint(c.ResourceVersion, 10, 64)
-	return err != nil || errChanged != nil || known <= changed
+	changed := number(c.ResourceVersion)
+	return changed == 0 || number(version) <= changed
 }
 
 // LivePolicy is a NetworkPolicy as the API server has it, or had it.
@@ -120,8 +118,7 @@ func (e *entry) livePolicy() (LivePolicy, error) {
 
 // PolicyChanged tells whether the state shows that a change was made, or that it can't be made any more.
 func (c *Cluster) PolicyChanged(of PolicyChange) bool {
-	changed, err := strconv.ParseUint(of.ResourceVersion, 10, 64)
-	if err != nil || c.Version(networkPolicyKind) < changed { // it may not be known yet
+	if changed := number(of.ResourceVersion); changed == 0 || c.Version(networkPolicyKind) < changed { // it may not be known yet
 		return false
 	}
 	object, there, err := c.Index.Get(networkPolicyKind, of.Namespace, of.Name)

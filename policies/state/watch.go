@@ -69,6 +69,7 @@ type watched struct {
 	mu      sync.Mutex
 	dropped bool
 	version uint64        // of the API server's data, up to which the index has everything
+	change  uint64        // the last version by which something was seen to come, change or go
 	newer   chan struct{} // closed when version rises; nil if nobody waits
 }
 
@@ -259,22 +260,30 @@ func (w *watched) Add(x any) error {
 	defer w.mu.Unlock()
 	if !w.dropped {
 		w.put(o)
-		w.reach(o.ResourceVersion)
+		w.change = max(w.change, w.reach(o.ResourceVersion))
 		w.cluster.tell(Change{w.kind, o.Namespace, o.Name})
 	}
 	return nil
 }
 
-// reach notes that the index has everything up to a version. Versions of one kind can be compared as numbers
-// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions). It needs the lock.
-func (w *watched) reach(version string) {
-	if number, err := strconv.ParseUint(version, 10, 64); err == nil && number > w.version {
-		w.version = number
+// reach notes that the index has everything up to a version. It needs the lock.
+func (w *watched) reach(version string) uint64 {
+	reached := number(version)
+	if reached > w.version {
+		w.version = reached
 		if w.newer != nil {
 			close(w.newer)
 			w.newer = nil
 		}
 	}
+	return reached
+}
+
+// number is a version of the API server's data. Those of one kind can be compared
+// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
+func number(version string) uint64 {
+	n, _ := strconv.ParseUint(version, 10, 64) // 0 is before all others
+	return n
 }
 
 // Bookmark implements cache.ReflectorBookmarkStore.
@@ -335,7 +344,7 @@ func (w *watched) remove(object metav1.Object) {
 	defer w.mu.Unlock()
 	if !w.dropped {
 		w.cluster.Delete(w.kind, object.GetNamespace(), object.GetName())
-		w.reach(object.GetResourceVersion())
+		w.change = max(w.change, w.reach(object.GetResourceVersion()))
 		w.cluster.tell(Change{w.kind, object.GetNamespace(), object.GetName()})
 	}
 }
@@ -359,13 +368,16 @@ func (w *watched) Replace(objects []any, version string) error {
 		return nil
 	}
 	names := make(map[types.NamespacedName]bool, len(all))
+	w.version, w.change = 0, 0 // another API server may know less
 	for _, o := range all {
 		w.put(o)
+		w.change = max(w.change, number(o.ResourceVersion))
 		names[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = true
 	}
-	w.cluster.retain(w.kind, names)
-	w.version = 0 // another API server may know less
-	w.reach(version)
+	listed := w.reach(version)
+	if w.cluster.retain(w.kind, names) {
+		w.change = listed // at some version before
+	}
 	w.synced.Store(true)
 	w.cluster.tell(Change{Kind: w.kind})
 	return nil
