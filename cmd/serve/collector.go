@@ -10,8 +10,8 @@ import (
 // A review leaves some 40 KB of garbage beside a live heap of some 15 MB, which Go's default would collect every few hundred
 // reviews. So the heap may grow to what suffices for some thousand reviews, if the state leaves room for that.
 const (
-	enough     = 100 << 20 // bytes of heap, of which none needs to be more
-	beside     = 16 << 20  // of the runtime beside the heap
+	enough     = 88 << 20 // bytes of heap, of which none needs to be more
+	beside     = 12 << 20 // of the runtime beside the heap
 	minPercent = 50
 	maxPercent = 800
 )
@@ -56,7 +56,7 @@ func percentFor(live int64) int {
 }
 
 // limitFor is what the runtime may keep: it returns to the system what it needed only to start.
-func limitFor(live int64) int64 { return max(enough, 2*live) + beside }
+func limitFor(live int64) int64 { return max(enough, live/4*7) + beside }
 
 func liveHeap() int64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPercentFor(t *testing.T) {
-	for live, want := range map[int64]int{0: 800, 1 << 20: 800, 20 << 20: 400, 40 << 20: 150, 50 << 20: 100, 80 << 20: 50, 1 << 30: 50} {
+	for live, want := range map[int64]int{0: 800, 1 << 20: 800, 22 << 20: 300, 44 << 20: 100, 80 << 20: 50, 1 << 30: 50} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB live: %d %%, want %d", live>>20, got, want)
 		}
@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 func TestLimitFor(t *testing.T) {
-	for live, want := range map[int64]int64{0: 116, 15: 116, 60: 136, 200: 416} {
+	for live, want := range map[int64]int64{0: 100, 15: 100, 60: 117, 200: 362} {
 		if got := limitFor(live << 20); got != want<<20 {
 			t.Errorf("%d MiB live: at most %d MiB, want %d", live, got>>20, want)
 		}
@@ -50,7 +50,7 @@ func TestTheCollectorSeesWhatLives(t *testing.T) {
 	known.tune(0)
 	known.follow()
 	held := make([]byte, 300<<20)
-	for debug.SetMemoryLimit(-1) < 600<<20 { // or the test takes too long
+	for debug.SetMemoryLimit(-1) < 500<<20 { // or the test takes too long
 		runtime.GC()
 	}
 	runtime.KeepAlive(held)
