@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/sluice-gate/sluice/policies/facts"
 	"github.com/sluice-gate/sluice/policies/state"
@@ -14,6 +15,9 @@ type Hosts struct{ journal *Journal }
 
 // Hosts are the reservations of hosts in this journal.
 func (j *Journal) Hosts() Hosts { return Hosts{j} }
+
+// noted is how long the state shows an Ingress of another replica that was in the way. It may not be admitted after all.
+const noted = 5 * time.Second
 
 // Claim takes the hosts of an Ingress that every rule admits, in this replica and then in all. It is false if
 // another Ingress has one of them, which the state then shows. After false, and after an error, nothing is kept.
@@ -31,7 +35,7 @@ func (h Hosts) Claim(ctx context.Context, claim state.HostClaim) (bool, error) {
 		case err != nil:
 			return false, err
 		case other != nil:
-			known.NoteHosts(other.Ingress.claim(), h.journal.Now().Add(other.expires.Sub(h.journal.now())))
+			known.NoteHosts(other.Ingress.claim(), h.journal.Now().Add(noted))
 			h.journal.remove(mine)
 			return false, nil
 		}

@@ -424,21 +424,37 @@ func TestWritesAreShared(t *testing.T) {
 	}
 }
 
+// The journal of a replica that has gone is deleted once nothing in it lasts; what was deleted before lasts all the same.
 func TestSweep(t *testing.T) {
 	s := newServer()
-	gone, r := newReplica(t, s, nil), newReplica(t, s, nil)
-	gone.must(t, true, claimOf("a", "nginx", "shop.example.com"))
+	r := newReplica(t, s, nil)
+	gone := &coordinationv1.Lease{}
+	gone.Namespace, gone.Name = "sluice-system", "gone"
+	gone.Annotations = map[string]string{admittedAnnotation: `{"entries": [{"id": "x", "ingress": {"namespace": "a", "name": "web", "class": "nginx", "hosts": {"rule": ["shop.example.com"]}}}]}`}
+	s.set(func() { s.write(watch.Added, gone.DeepCopy()) })
 	r.must(t, true, claimOf("b", "nginx", "shop.example.org"))
 	r.turn(DefaultLife - time.Second)
-	if err := r.Sweep(t.Context()); err != nil || len(s.stored()) != 2 {
+	if err := r.Sweep(t.Context()); err != nil || s.stored()["gone"] == nil {
 		t.Errorf("too early: %v, left %v", err, s.stored())
 	}
 	r.turn(2 * time.Second)
-	if err := r.Sweep(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := r.Sweep(t.Context()); err != nil || s.stored()["gone"] != nil {
+		t.Errorf("%v, left %v", err, s.stored())
 	}
-	if left := s.stored(); len(left) > 1 && left[gone.writer.name] != nil && !strings.Contains(left[gone.writer.name].Annotations[admittedAnnotation], "shop.example.com") {
-		t.Errorf("left: %v", left)
+
+	again := newReplica(t, s, nil)
+	s.set(func() { s.write(watch.Added, gone.DeepCopy()) })
+	again.must(t, true, claimOf("c", "nginx", "shop.example.net"))
+	s.set(func() { s.write(watch.Deleted, s.leases["gone"].DeepCopy()) })
+	again.must(t, false, claimOf("b", "nginx", "shop.example.com"))
+	again.turn(DefaultLife + time.Second)
+	if err := again.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	again.mu.Lock()
+	defer again.mu.Unlock()
+	if again.others["gone"] != nil {
+		t.Error("what was deleted long ago is still known")
 	}
 }
 

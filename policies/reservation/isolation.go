@@ -27,8 +27,9 @@ func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, judge func(
 	policies, err := known.KnownPolicies(of.Namespace)
 	admitted := err == nil && judge(remaining(of, policies, before))
 	if err == nil && !admitted { // the state may lag behind a policy that isolates, too
+		// First the changes: one that leaves a journal after the policies were read would count for nothing.
+		c.journal.before(mine, func(all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
 		if policies, err = known.LivePolicies(ctx, of.Namespace); err == nil {
-			c.journal.before(mine, func(all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
 			admitted = judge(remaining(of, policies, before))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-gate/sluice/policies/facts"
@@ -31,6 +32,8 @@ type Journal struct {
 	writer writer
 	wake   chan struct{} // there is something to write
 	synced chan struct{} // closed once the journals of others are known
+
+	refreshing atomic.Bool
 
 	mu       sync.Mutex
 	own      []*own // in the order in which they came
@@ -97,7 +100,7 @@ func (j *Journal) admit(ctx context.Context, e entry, look func(before iter.Seq[
 		case <-mine.seen:
 			waiting = false
 		case <-late.C:
-			_ = j.refresh(ctx) // that fails as all else does, and is waited for until ctx ends
+			j.refreshOnce(ctx)
 		case <-ctx.Done():
 			j.remove(mine)
 			return nil, fmt.Errorf("reserve: the write did not come back: %w", ctx.Err())

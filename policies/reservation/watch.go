@@ -28,6 +28,7 @@ type other struct {
 	entries map[string]*held // by id
 	err     error            // why it can't be read
 	since   time.Time        // when this version was first seen
+	deleted bool             // somebody deleted the Lease; what was in it lasts
 }
 
 // Start implements manager.Runnable: it writes this journal and watches those of others, until ctx ends.
@@ -62,6 +63,22 @@ func (j *Journal) watch(ctx context.Context) {
 func (j *Journal) journals(more ...client.ListOption) []client.ListOption {
 	return append(more, client.InNamespace(j.Namespace), client.HasLabels{label})
 }
+
+// refreshOnce refreshes, unless that is under way. A failure is as all others, and waited for.
+func (j *Journal) refreshOnce(ctx context.Context) {
+	if !j.refreshing.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer j.refreshing.Store(false)
+		ctx, cancel := context.WithTimeout(ctx, refreshTime)
+		defer cancel()
+		_ = j.refresh(ctx)
+	}()
+}
+
+// refreshTime bounds how long all wait for one list.
+const refreshTime = 2 * time.Second
 
 // refresh asks for what the watch is late with.
 func (j *Journal) refresh(ctx context.Context) error {
@@ -99,14 +116,28 @@ func (s store) Delete(x any) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if lease.Name == s.writer.name { // by somebody who took it for one that is over
-		s.changed = len(s.own) > 0
-		s.signal()
+	if lease.Name == s.writer.name {
+		s.lost()
 	}
-	if known := s.others[lease.Name]; known != nil && known.version < number(lease.ResourceVersion) {
-		delete(s.others, lease.Name)
+	if known := s.others[lease.Name]; known != nil {
+		known.delete(number(lease.ResourceVersion), s.now())
 	}
 	return nil
+}
+
+// lost has this journal written again that somebody deleted. It needs the lock.
+func (j *Journal) lost() {
+	if len(j.own) > 0 {
+		j.changed = true
+		j.signal()
+	}
+}
+
+// delete notes that the Lease was deleted. What was admitted stays so.
+func (o *other) delete(version uint64, now time.Time) {
+	if !o.deleted && o.version < version {
+		o.version, o.deleted, o.since, o.err = version, true, now, nil
+	}
 }
 
 // Replace implements cache.ReflectorStore.
@@ -140,12 +171,14 @@ func (j *Journal) replace(leases []coordinationv1.Lease, version string) {
 		}
 	}
 	for name, known := range j.others {
-		if !listed[name] && known.version < number(version) {
-			delete(j.others, name)
+		if !listed[name] {
+			known.delete(number(version), j.now())
 		}
 	}
 	if mine != nil {
 		j.observe(mine)
+	} else {
+		j.lost()
 	}
 	select {
 	case <-j.synced:
@@ -216,7 +249,11 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	over := map[string]string{}
 	j.mu.Lock()
 	for name, known := range j.others {
-		if j.now().Sub(known.since) > j.life {
+		switch {
+		case j.now().Sub(known.since) <= j.life:
+		case known.deleted:
+			delete(j.others, name)
+		default:
 			over[name] = strconv.FormatUint(known.version, 10)
 		}
 	}

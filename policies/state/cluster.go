@@ -201,10 +201,11 @@ func (c *Cluster) AwaitVersion(ctx context.Context, kind schema.GroupKind, versi
 	if version == 0 {
 		return nil
 	}
-	if err := c.check(kind); err != nil {
-		return err
+	w := c.watch(kind)
+	if w == nil {
+		return c.check(kind)
 	}
-	return c.watch(kind).await(ctx, version)
+	return w.await(ctx, version)
 }
 
 // ClaimHosts is Index.ClaimHosts by what is known of the cluster. It is an error if that is too old.

@@ -77,6 +77,7 @@ func (x *hostIndex) put(h *holder) {
 	defer x.mu.Unlock()
 	x.detach(x.stored[h.name])
 	x.stored[h.name] = h
+	delete(x.gone, h.uid) // an API server that knew less has not shown it
 	if delete(x.broken, h.name); h.err != nil {
 		x.broken[h.name] = h.err
 	}
@@ -96,7 +97,7 @@ func (h *holder) settles(claimed *holder) bool {
 	if claimed.uid == "" || claimed.uid != h.uid {
 		return false // of an Ingress that was deleted, or is yet to be stored
 	}
-	return h.generation > claimed.generation || h.covers(claimed)
+	return h.generation > claimed.generation || h.generation == claimed.generation && h.covers(claimed)
 }
 
 // covers tells whether h has every host of another holder, in the same class.

@@ -368,16 +368,18 @@ func (w *watched) Replace(objects []any, version string) error {
 		return nil
 	}
 	names := make(map[types.NamespacedName]bool, len(all))
-	w.version, w.change = 0, 0 // another API server may know less
+	before, listed := w.change, number(version)
 	for _, o := range all {
 		w.put(o)
 		w.change = max(w.change, number(o.ResourceVersion))
 		names[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = true
 	}
-	listed := w.reach(version)
-	if w.cluster.retain(w.kind, names) {
-		w.change = listed // at some version before
+	gone := w.cluster.retain(w.kind, names)
+	if gone || listed < before || !w.synced.Load() { // what went did so at some version before
+		w.change = listed
 	}
+	w.version = 0 // another API server may know less
+	w.reach(version)
 	w.synced.Store(true)
 	w.cluster.tell(Change{Kind: w.kind})
 	return nil
