@@ -22,55 +22,53 @@ const noted = 5 * time.Second
 // Claim takes the hosts of an Ingress that every rule admits, in this replica and then in all. It is false if
 // another Ingress has one of them, which the state then shows. After false, and after an error, nothing is kept.
 func (h Hosts) Claim(ctx context.Context, claim state.HostClaim) (bool, error) {
-	known := h.journal.state
-	expires := h.journal.Now().Add(h.journal.life)
-	conflicts, release, err := known.ClaimHosts(claim, expires)
+	expires := h.journal.Now().Add(h.journal.Life)
+	conflicts, release, err := h.journal.State.ClaimHosts(claim, expires)
 	if err != nil || len(conflicts) > 0 {
 		return false, err
 	}
-	free := func() (bool, error) {
-		var other *held
-		mine, err := h.journal.admit(ctx, entry{Ingress: newIngress(claim)}, func(before iter.Seq[*held]) { other = h.inTheWay(claim, before) })
-		switch {
-		case err != nil:
-			return false, err
-		case other != nil:
-			known.NoteHosts(other.Ingress.claim(), h.journal.Now().Add(noted))
-			h.journal.remove(mine)
-			return false, nil
-		}
-		// The state may have learned since the first look that a holder whose reservation is over is stored.
-		conflicts, _, err := known.ClaimHosts(claim, expires) // which was taken, and so is renewed
-		if err != nil || len(conflicts) > 0 {
-			h.journal.remove(mine)
-			return false, err
-		}
-		h.journal.keep(mine)
-		return true, nil
-	}
-	ok, err := free()
-	if !ok {
+	free, err := h.take(ctx, claim, expires)
+	if !free {
 		release()
 	}
-	return ok, err
+	return free, err
 }
 
-// inTheWay is an Ingress of another namespace that has a host of the claim; nil if there is none.
-func (h Hosts) inTheWay(claim state.HostClaim, before iter.Seq[*held]) *held {
-	var patterns []facts.HostPattern
-	for _, host := range claim.Hosts {
-		patterns = append(patterns, host.Pattern())
+// take takes hosts that are free in this replica.
+func (h Hosts) take(ctx context.Context, claim state.HostClaim, expires time.Time) (bool, error) {
+	known := h.journal.State
+	var other *held
+	mine, err := h.journal.admit(ctx, entry{Ingress: newIngress(claim)}, func(mine *held, before iter.Seq[*held]) { other = h.inTheWay(mine, before) })
+	switch {
+	case err != nil:
+		return false, err
+	case other != nil:
+		known.NoteHosts(other.Ingress.claim(), h.journal.Now().Add(noted))
+		h.journal.remove(mine)
+		return false, nil
 	}
+	// The state may have learned since the first look that a holder whose reservation is over is stored.
+	conflicts, _, err := known.ClaimHosts(claim, expires) // which was taken, and so is renewed
+	if err != nil || len(conflicts) > 0 {
+		h.journal.remove(mine)
+		return false, err
+	}
+	h.journal.keep(mine)
+	return true, nil
+}
+
+// inTheWay is an Ingress of another namespace that has a host of one that asks; nil if there is none.
+func (h Hosts) inTheWay(mine *held, before iter.Seq[*held]) *held {
 	for other := range before {
 		e := other.Ingress
-		if e != nil && e.Namespace != claim.Namespace && facts.SharesClass(e.Class, claim.Class) && other.overlaps(patterns) &&
-			!h.journal.state.HostsSettled(e.claim()) {
+		if e != nil && e.Namespace != mine.Ingress.Namespace && facts.SharesClass(e.Class, mine.Ingress.Class) && other.overlaps(mine) &&
+			!h.journal.State.HostsSettled(e.claim()) {
 			return other
 		}
 	}
 	return nil
 }
 
-func (h *held) overlaps(patterns []facts.HostPattern) bool {
-	return slices.ContainsFunc(h.patterns, func(mine facts.HostPattern) bool { return slices.ContainsFunc(patterns, mine.Overlaps) })
+func (h *held) overlaps(o *held) bool {
+	return slices.ContainsFunc(h.patterns, func(mine facts.HostPattern) bool { return slices.ContainsFunc(o.patterns, mine.Overlaps) })
 }

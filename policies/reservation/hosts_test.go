@@ -39,6 +39,19 @@ func (r replica) must(t *testing.T, want bool, claim state.HostClaim) {
 	}
 }
 
+// ask asks for hosts without waiting for the answer.
+func (r replica) ask(t *testing.T, claim state.HostClaim) <-chan bool {
+	answer := make(chan bool, 1)
+	go func() {
+		free, err := r.Hosts().Claim(t.Context(), claim)
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- free
+	}()
+	return answer
+}
+
 // holds the Ingress a/web.
 func (r replica) holds(t *testing.T, uid string, generation int, host string) {
 	t.Helper()
@@ -55,16 +68,18 @@ func (r replica) lost() {
 	r.state.Delete(schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}, "a", "web")
 }
 
-// writesOf returns once the journal has been written with so many entries, and what it has.
+// journalHas returns once the journal has been written with so many entries, and what it has.
 func (r replica) journalHas(t *testing.T, entries int) string {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	for {
 		lease := r.link.stored()[r.writer.name]
 		if lease != nil && strings.Count(lease.Annotations[admittedAnnotation], `"id"`) == entries {
 			return lease.Annotations[admittedAnnotation]
 		}
 		select {
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatalf("the journal has not %d entries: %v", entries, lease)
 		case <-time.After(time.Millisecond):
 		}
@@ -176,14 +191,7 @@ func TestAStateThatLagsBehindAJournal(t *testing.T) {
 	if text := first.journalHas(t, 0); !strings.Contains(text, `"settled":{"ingresses":7}`) {
 		t.Errorf("the journal: %s", text)
 	}
-	answer := make(chan bool, 1)
-	go func() {
-		free, err := second.Hosts().Claim(t.Context(), claimOf("b", "nginx", "shop.example.com"))
-		if err != nil {
-			t.Error(err)
-		}
-		answer <- free
-	}()
+	answer := second.ask(t, claimOf("b", "nginx", "shop.example.com"))
 	second.journalHas(t, 1)
 	second.state.reach(6)
 	second.holds(t, "uid-a", 1, "shop.example.com")
@@ -224,14 +232,7 @@ func TestTheHolderIsSeenMeanwhile(t *testing.T) {
 	first.must(t, true, claimOf("a", "nginx", "shop.example.com"))
 	second.must(t, true, claimOf("c", "nginx", "any.example.com"))
 	second.link.hold(true)
-	answer := make(chan bool, 1)
-	go func() {
-		free, err := second.Hosts().Claim(t.Context(), claimOf("b", "nginx", "shop.example.com"))
-		if err != nil {
-			t.Error(err)
-		}
-		answer <- free
-	}()
+	answer := second.ask(t, claimOf("b", "nginx", "shop.example.com"))
 	second.journalHas(t, 2)
 	second.holds(t, "uid-a", 1, "shop.example.com")
 	second.holds(t, "uid-a", 2, "shop.example.com") // with another path

@@ -17,10 +17,10 @@ func (j *Journal) Isolation() Isolation { return Isolation{j} }
 
 // Claim implements policies.IsolationClaimer.
 func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, judge func(state.Remaining) bool) error {
-	known := c.journal.state
+	known := c.journal.State
 	var before []state.PolicyChange
 	mine, err := c.journal.admit(ctx, entry{NetworkPolicy: &networkPolicy{of.Namespace, of.Name, of.UID, of.ResourceVersion}},
-		func(all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
+		func(_ *held, all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, judge func(
 	admitted := err == nil && judge(remaining(of, policies, before))
 	if err == nil && !admitted { // the state may lag behind a policy that isolates, too
 		// First the changes: one that leaves a journal after the policies were read would count for nothing.
-		c.journal.before(mine, func(all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
+		before = c.changes(of.Namespace, mine)
 		if policies, err = known.LivePolicies(ctx, of.Namespace); err == nil {
 			admitted = judge(remaining(of, policies, before))
 		}
@@ -46,13 +46,19 @@ func (c Isolation) Remaining(ctx context.Context, of state.PolicyChange) (state.
 	if err := c.journal.awaitSync(ctx); err != nil {
 		return state.Remaining{}, err
 	}
-	var changes []state.PolicyChange
-	c.journal.before(nil, func(all iter.Seq[*held]) { changes = changesOf(of.Namespace, all) })
-	policies, err := c.journal.state.LivePolicies(ctx, of.Namespace)
+	changes := c.changes(of.Namespace, nil)
+	policies, err := c.journal.State.LivePolicies(ctx, of.Namespace)
 	if err != nil {
 		return state.Remaining{}, err
 	}
 	return remaining(of, policies, changes), nil
+}
+
+// changes are those of a namespace that came before an entry; all if it is nil.
+func (c Isolation) changes(namespace string, before *own) []state.PolicyChange {
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
+	return changesOf(namespace, c.journal.lasting(before))
 }
 
 func changesOf(namespace string, all iter.Seq[*held]) []state.PolicyChange {

@@ -26,8 +26,6 @@ const (
 // Journal is what this replica admits and what others do. It has to be started.
 type Journal struct {
 	Options
-	state  State
-	life   time.Duration
 	now    func() time.Time // monotonic
 	writer writer
 	wake   chan struct{} // there is something to write
@@ -50,6 +48,14 @@ type held struct {
 	expires  time.Time
 }
 
+func newHeld(e entry, expires time.Time) held {
+	h := held{entry: e, expires: expires}
+	if e.Ingress != nil {
+		h.patterns = e.Ingress.Hosts.patterns()
+	}
+	return h
+}
+
 // own is an entry of this replica.
 type own struct {
 	held
@@ -58,7 +64,7 @@ type own struct {
 	repeated []*own // what it takes the place of once it is admitted
 
 	// look sees what came before, once. After that seen is closed.
-	look   func(before iter.Seq[*held])
+	look   func(mine *held, before iter.Seq[*held])
 	seen   chan struct{}
 	err    error
 	behind versions // what the state has to show before it decides
@@ -76,7 +82,7 @@ func NewJournal(o Options) (*Journal, error) {
 		o.Now = time.Now
 	}
 	name := "sluice-reservations-" + strings.ToLower(rand.Text()[:10])
-	return &Journal{Options: o, state: o.State, life: o.Life, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1),
+	return &Journal{Options: o, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1),
 		synced: make(chan struct{}), others: map[string]*other{}}, nil
 }
 
@@ -84,12 +90,12 @@ func NewJournal(o Options) (*Journal, error) {
 const lateAfter = 500 * time.Millisecond
 
 // admit writes an entry and has look see all entries that came before it and last. Then keep or remove it.
-func (j *Journal) admit(ctx context.Context, e entry, look func(before iter.Seq[*held])) (*own, error) {
+func (j *Journal) admit(ctx context.Context, e entry, look func(mine *held, before iter.Seq[*held])) (*own, error) {
 	if err := j.awaitSync(ctx); err != nil {
 		return nil, err
 	}
 	e.ID = rand.Text()
-	mine := &own{held: held{entry: e, expires: j.now().Add(j.life)}, look: look, seen: make(chan struct{})}
+	mine := &own{held: newHeld(e, j.now().Add(j.Life)), look: look, seen: make(chan struct{})}
 	if err := j.append(mine); err != nil {
 		return nil, err
 	}
@@ -133,7 +139,7 @@ func (j *Journal) append(mine *own) error {
 	for _, o := range j.own {
 		if mine.repeats(o) {
 			mine.repeated = append(mine.repeated, o)
-			mine.follow(o, j.state)
+			mine.follow(o, j.State)
 		}
 	}
 	text, err := json.Marshal(mine.entry)
@@ -143,9 +149,6 @@ func (j *Journal) append(mine *own) error {
 	mine.size = len(text)
 	if err := j.checkRoom(mine); err != nil {
 		return err
-	}
-	if mine.Ingress != nil {
-		mine.patterns = mine.Ingress.Hosts.patterns()
 	}
 	j.own = append(j.own, mine)
 	j.signal()
@@ -235,14 +238,7 @@ func (j *Journal) drop(o *own) bool {
 	return true
 }
 
-// before has look see what came before an entry; all if it is nil.
-func (j *Journal) before(mine *own, look func(iter.Seq[*held])) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	look(j.lasting(mine))
-}
-
-// lasting are the entries of others, and those of this replica that came before one. It needs the lock.
+// lasting are the entries of others, and those of this replica that came before one; all if it is nil. It needs the lock.
 func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 	now := j.now()
 	return func(yield func(*held) bool) {
@@ -263,18 +259,20 @@ func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 
 // resolve has the entries of a write that came back look at what came before. It needs the lock.
 func (j *Journal) resolve(sequence int64) {
+	var err error
+	behind := j.settled // which was seen, unless another API server knew less
+	for name, other := range j.others {
+		if other.err != nil {
+			err = fmt.Errorf("the Lease %s/%s can't be read, delete it: %w", j.Namespace, name, other.err)
+		}
+		behind = behind.max(other.settled)
+	}
 	for _, o := range j.own {
 		if o.look == nil || o.sequence == 0 || o.sequence > sequence {
 			continue
 		}
-		o.behind = j.settled // which was seen, unless another API server knew less
-		for name, other := range j.others {
-			if other.err != nil {
-				o.err = fmt.Errorf("the Lease %s/%s can't be read, delete it: %w", j.Namespace, name, other.err)
-			}
-			o.behind = o.behind.max(other.settled)
-		}
-		o.look(j.lasting(o))
+		o.err, o.behind = err, behind
+		o.look(&o.held, j.lasting(o))
 		o.look = nil
 		close(o.seen)
 	}
@@ -283,9 +281,9 @@ func (j *Journal) resolve(sequence int64) {
 // catchUp waits until the state shows what became of everything that others have taken out of their journals.
 func (j *Journal) catchUp(ctx context.Context, mine *own) error {
 	if mine.Ingress != nil {
-		return j.state.AwaitVersion(ctx, ingressKind, mine.behind.Ingresses)
+		return j.State.AwaitVersion(ctx, ingressKind, mine.behind.Ingresses)
 	}
-	return j.state.AwaitVersion(ctx, networkPolicyKind, mine.behind.NetworkPolicies)
+	return j.State.AwaitVersion(ctx, networkPolicyKind, mine.behind.NetworkPolicies)
 }
 
 func (h hosts) patterns() []facts.HostPattern {

@@ -47,7 +47,7 @@ func (s *server) set(change func()) {
 	change()
 }
 
-// stored are the journals that have entries.
+// stored are all Leases.
 func (s *server) stored() map[string]*coordinationv1.Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,10 +202,10 @@ func (l *link) Watch(ctx context.Context, _ client.ObjectList, options ...client
 	w := &line{more: make(chan struct{}, 1), out: make(chan watch.Event)}
 	missed := slices.Collect(maps.Values(l.leases)) // since the list
 	slices.SortFunc(missed, func(a, b *coordinationv1.Lease) int {
-		return cmp.Compare(number(a.ResourceVersion), number(b.ResourceVersion))
+		return cmp.Compare(state.ParseVersion(a.ResourceVersion), state.ParseVersion(b.ResourceVersion))
 	})
 	for _, lease := range missed {
-		if number(lease.ResourceVersion) > number(o.Raw.ResourceVersion) {
+		if state.ParseVersion(lease.ResourceVersion) > state.ParseVersion(o.Raw.ResourceVersion) {
 			w.send(watch.Event{Type: watch.Modified, Object: lease.DeepCopy()})
 		}
 	}
@@ -274,7 +274,7 @@ func (l *link) change(do func(stored *coordinationv1.Lease) error, o client.Obje
 	return nil
 }
 
-// cluster is what the API server has of Ingresses and NetworkPolicies, and known what a replica has seen of it.
+// known is what a replica has seen of Ingresses and NetworkPolicies.
 type known struct {
 	*state.Index
 	mu       sync.Mutex

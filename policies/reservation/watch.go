@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sluice-gate/sluice/policies/state"
 )
 
 // other is the journal of another replica, which may have gone.
@@ -93,11 +95,18 @@ func (j *Journal) refresh(ctx context.Context) error {
 // store is what the watch fills.
 type store struct{ *Journal }
 
+func asLease(x any) (*coordinationv1.Lease, error) {
+	if lease, ok := x.(*coordinationv1.Lease); ok {
+		return lease, nil
+	}
+	return nil, fmt.Errorf("the API server sent a %T for a Lease", x)
+}
+
 // Add implements cache.ReflectorStore.
 func (s store) Add(x any) error {
-	lease, ok := x.(*coordinationv1.Lease)
-	if !ok {
-		return fmt.Errorf("the API server sent a %T for a Lease", x)
+	lease, err := asLease(x)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,9 +119,9 @@ func (s store) Update(x any) error { return s.Add(x) }
 
 // Delete implements cache.ReflectorStore.
 func (s store) Delete(x any) error {
-	lease, ok := x.(*coordinationv1.Lease)
-	if !ok {
-		return fmt.Errorf("the API server sent a %T for a Lease", x)
+	lease, err := asLease(x)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +129,7 @@ func (s store) Delete(x any) error {
 		s.lost()
 	}
 	if known := s.others[lease.Name]; known != nil {
-		known.delete(number(lease.ResourceVersion), s.now())
+		known.delete(state.ParseVersion(lease.ResourceVersion), s.now())
 	}
 	return nil
 }
@@ -144,9 +153,9 @@ func (o *other) delete(version uint64, now time.Time) {
 func (s store) Replace(objects []any, version string) error {
 	leases := make([]coordinationv1.Lease, len(objects))
 	for i, x := range objects {
-		lease, ok := x.(*coordinationv1.Lease)
-		if !ok {
-			return fmt.Errorf("the API server sent a %T for a Lease", x)
+		lease, err := asLease(x)
+		if err != nil {
+			return err
 		}
 		leases[i] = *lease
 	}
@@ -172,7 +181,7 @@ func (j *Journal) replace(leases []coordinationv1.Lease, version string) {
 	}
 	for name, known := range j.others {
 		if !listed[name] {
-			known.delete(number(version), j.now())
+			known.delete(state.ParseVersion(version), j.now())
 		}
 	}
 	if mine != nil {
@@ -196,7 +205,7 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 		return
 	}
 	known := j.others[lease.Name]
-	version := number(lease.ResourceVersion)
+	version := state.ParseVersion(lease.ResourceVersion)
 	if known != nil && version <= known.version {
 		return
 	}
@@ -211,23 +220,13 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 			seen.err = errors.New("an entry is not about one Ingress or NetworkPolicy")
 			continue
 		}
-		h := &held{entry: e, expires: now.Add(j.life)}
+		h := newHeld(e, now.Add(j.Life))
 		if known != nil && known.entries[e.ID] != nil {
 			h.expires = known.entries[e.ID].expires
 		}
-		if e.Ingress != nil {
-			h.patterns = e.Ingress.Hosts.patterns()
-		}
-		seen.entries[e.ID] = h
+		seen.entries[e.ID] = &h
 	}
 	j.others[lease.Name] = seen
-}
-
-// number is a version of the API server's data. They can be compared
-// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
-func number(version string) uint64 {
-	n, _ := strconv.ParseUint(version, 10, 64) // 0 is before all others
-	return n
 }
 
 // sweep deletes the journals of replicas that have gone once everything in them has expired. What fails is left for
@@ -237,7 +236,7 @@ func (j *Journal) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(j.life/2 + rand.N(j.life)):
+		case <-time.After(j.Life/2 + rand.N(j.Life)):
 		}
 		_ = j.Sweep(ctx)
 	}
@@ -250,7 +249,7 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	j.mu.Lock()
 	for name, known := range j.others {
 		switch {
-		case j.now().Sub(known.since) <= j.life:
+		case j.now().Sub(known.since) <= j.Life:
 		case known.deleted:
 			delete(j.others, name)
 		default:

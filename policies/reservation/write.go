@@ -79,10 +79,10 @@ func (j *Journal) prune() {
 		switch {
 		case o.look != nil:
 			return false
-		case o.Ingress != nil && j.state.HostsShown(o.Ingress.claim()):
-			over.Ingresses = j.state.Version(ingressKind)
-		case o.NetworkPolicy != nil && j.state.PolicyChanged(o.NetworkPolicy.change()):
-			over.NetworkPolicies = j.state.Version(networkPolicyKind)
+		case o.Ingress != nil && j.State.HostsShown(o.Ingress.claim()):
+			over.Ingresses = j.State.Version(ingressKind)
+		case o.NetworkPolicy != nil && j.State.PolicyChanged(o.NetworkPolicy.change()):
+			over.NetworkPolicies = j.State.Version(networkPolicyKind)
 		case now.Before(o.expires):
 			return false
 		}
@@ -120,8 +120,8 @@ func (j *Journal) put(ctx context.Context, r record) error {
 			lease.ResourceVersion = j.writer.version
 			err = j.Client.Update(ctx, lease)
 		}
-		j.writer.version = lease.ResourceVersion
 		if err == nil {
+			j.writer.version = lease.ResourceVersion
 			return nil
 		}
 		j.writer.version = ""
@@ -144,7 +144,7 @@ func (j *Journal) lease(r record) (*coordinationv1.Lease, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the journal: %w", err)
 	}
-	seconds := int32(j.life/time.Second) + 1
+	seconds := int32(j.Life/time.Second) + 1
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: j.Namespace, Name: j.writer.name, Labels: map[string]string{label: "journal"},
 		Annotations: map[string]string{admittedAnnotation: string(text), sequenceAnnotation: strconv.FormatInt(r.sequence, 10)}},
 		Spec: coordinationv1.LeaseSpec{LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: time.Now()}}}

@@ -27,8 +27,8 @@ func (c PolicyChange) Pending(uid, version string) bool {
 	if c.UID != uid {
 		return false
 	}
-	changed := number(c.ResourceVersion)
-	return changed == 0 || number(version) <= changed
+	changed := ParseVersion(c.ResourceVersion)
+	return changed == 0 || ParseVersion(version) <= changed
 }
 
 // LivePolicy is a NetworkPolicy as the API server has it, or had it.
@@ -118,7 +118,7 @@ func (e *entry) livePolicy() (LivePolicy, error) {
 
 // PolicyChanged tells whether the state shows that a change was made, or that it can't be made any more.
 func (c *Cluster) PolicyChanged(of PolicyChange) bool {
-	if changed := number(of.ResourceVersion); changed == 0 || c.Version(networkPolicyKind) < changed { // it may not be known yet
+	if changed := ParseVersion(of.ResourceVersion); changed == 0 || c.Version(networkPolicyKind) < changed { // it may not be known yet
 		return false
 	}
 	object, there, err := c.Index.Get(networkPolicyKind, of.Namespace, of.Name)
@@ -137,11 +137,8 @@ func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error)
 	}
 	c.Index.mu.RUnlock()
 	if known != nil {
-		document, err := known.document()
-		metadata := document.Get("metadata")
-		if err == nil && metadata.Get("uid").Text() == string(np.UID) && metadata.Get("resourceVersion").Text() == np.ResourceVersion {
-			policy, err := known.networkPolicy(document)
-			return LivePolicy{np.Name, string(np.UID), np.ResourceVersion, document, policy}, err
+		if p, err := known.livePolicy(); p.UID == string(np.UID) && p.ResourceVersion == np.ResourceVersion {
+			return p, err
 		}
 	}
 	np.APIVersion, np.Kind, np.ManagedFields = networkingv1.SchemeGroupVersion.String(), networkPolicyKind.Kind, nil

@@ -135,7 +135,7 @@ func (x *Index) HostsShown(c HostClaim) bool {
 		return true
 	}
 	stored := x.hosts.stored[types.NamespacedName{Namespace: c.Namespace, Name: c.Name}]
-	return stored != nil && stored.settles(newPending(c, time.Time{}))
+	return stored != nil && stored.uid == c.UID && stored.settles(newPending(c, time.Time{}))
 }
 
 // drop takes a claim off the overlay, if it is there. It needs the lock.

@@ -268,7 +268,7 @@ func (w *watched) Add(x any) error {
 
 // reach notes that the index has everything up to a version. It needs the lock.
 func (w *watched) reach(version string) uint64 {
-	reached := number(version)
+	reached := ParseVersion(version)
 	if reached > w.version {
 		w.version = reached
 		if w.newer != nil {
@@ -279,10 +279,10 @@ func (w *watched) reach(version string) uint64 {
 	return reached
 }
 
-// number is a version of the API server's data. Those of one kind can be compared
+// ParseVersion reads a version of the API server's data; what is none is before all others. Those of one kind can be compared
 // (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
-func number(version string) uint64 {
-	n, _ := strconv.ParseUint(version, 10, 64) // 0 is before all others
+func ParseVersion(version string) uint64 {
+	n, _ := strconv.ParseUint(version, 10, 64)
 	return n
 }
 
@@ -368,10 +368,10 @@ func (w *watched) Replace(objects []any, version string) error {
 		return nil
 	}
 	names := make(map[types.NamespacedName]bool, len(all))
-	before, listed := w.change, number(version)
+	before, listed := w.change, ParseVersion(version)
 	for _, o := range all {
 		w.put(o)
-		w.change = max(w.change, number(o.ResourceVersion))
+		w.change = max(w.change, ParseVersion(o.ResourceVersion))
 		names[types.NamespacedName{Namespace: o.Namespace, Name: o.Name}] = true
 	}
 	gone := w.cluster.retain(w.kind, names)

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/sluice-gate/sluice/test/memory"
 )
 
 func main() {
@@ -75,7 +77,7 @@ func compare(ctx context.Context, p plan) (err error) {
 	}
 	fmt.Println()
 	for _, s := range servers {
-		peak, err := s.peakMemory()
+		peak, err := memory.Peak(s.process.Process.Pid)
 		if err != nil {
 			return err
 		}

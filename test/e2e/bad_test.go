@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/sluice-gate/sluice/test/memory"
 )
 
 const review = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "bad", "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
@@ -118,15 +118,7 @@ func ask(ctx context.Context, p *pod, review string) (string, error) {
 // peakMemory is what a process held of memory at most, in bytes.
 func peakMemory(p *pod) int64 {
 	GinkgoHelper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	peak, err := memory.Peak(p.Pid())
 	Expect(err).NotTo(HaveOccurred())
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kilobytes, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			Expect(err).NotTo(HaveOccurred())
-			return kilobytes << 10
-		}
-	}
-	Fail("the kernel does not say")
-	return 0
+	return peak
 }

@@ -99,14 +99,8 @@ func create(ctx context.Context, object *networkingv1.Ingress) error {
 // quiet waits until nothing is reserved, and returns how often reservations were written.
 func quiet(ctx context.Context) int {
 	GinkgoHelper()
-	var writes int
-	Eventually(func(g Gomega) {
-		var entries int
-		var err error
-		writes, entries, err = installed.Reservations(ctx, api)
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(entries).To(BeZero(), "of what is stored, or expired")
-	}).WithTimeout(2 * life).Should(Succeed())
+	writes, err := installed.QuietReservations(ctx, api, 2*life)
+	Expect(err).NotTo(HaveOccurred())
 	return writes
 }
 

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -25,4 +27,14 @@ func Reservations(ctx context.Context, api client.Reader) (writes, entries int, 
 		entries += strings.Count(lease.Annotations["policy.sluice.dev/admitted"], `"id"`)
 	}
 	return writes, entries, nil
+}
+
+// QuietReservations waits until nothing is reserved, because it is stored or has expired, and tells how often reservations were written.
+func QuietReservations(ctx context.Context, api client.Reader, within time.Duration) (writes int, err error) {
+	err = wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, within, true, func(ctx context.Context) (bool, error) {
+		var entries int
+		writes, entries, err = Reservations(ctx, api)
+		return entries == 0, err
+	})
+	return writes, err
 }

@@ -147,14 +147,8 @@ func names(ctx context.Context, namespace string) []string {
 // reserved is how often reservations were written. It waits until those of stored changes are over.
 func reserved(ctx context.Context) int {
 	GinkgoHelper()
-	var writes int
-	Eventually(func(g Gomega) {
-		var entries int
-		var err error
-		writes, entries, err = installed.Reservations(ctx, api)
-		g.Expect(err).NotTo(HaveOccurred())
-		g.Expect(entries).To(BeZero())
-	}).Should(Succeed())
+	writes, err := installed.QuietReservations(ctx, api, time.Minute)
+	Expect(err).NotTo(HaveOccurred())
 	return writes
 }
 

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/sluice-gate/sluice/test/memory"
 )
 
 // soakObjects are written again and again, beside soakHeld Ingresses and as many NetworkPolicies that stay; sampleInterval is the
@@ -67,21 +68,15 @@ func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
 
 // judgePeak prints how much memory the process has taken at most, and fails if that is too much.
 func (s *stage) judgePeak() error {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.replica.Pid()))
+	peak, err := memory.Peak(s.replica.Pid())
 	if err != nil {
-		return fmt.Errorf("read the peak: %w", err)
+		return err
 	}
-	for line := range strings.Lines(string(status)) {
-		var peak int
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &peak); err == nil {
-			fmt.Printf("\nat most %d MiB resident\n", peak>>10)
-			if peak<<10 > maxPeak {
-				return fmt.Errorf("more than %d MiB", maxPeak>>20)
-			}
-			return nil
-		}
+	fmt.Printf("\nat most %d MiB resident\n", peak>>20)
+	if peak > maxPeak {
+		return fmt.Errorf("more than %d MiB", maxPeak>>20)
 	}
-	return errors.New("read the peak: no VmHWM in the status of the process")
+	return nil
 }
 
 // judge prints what the process held in each quarter of the time, and fails if that grew.
