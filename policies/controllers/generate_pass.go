@@ -16,8 +16,10 @@ import (
 func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 	changed := g.Snapshots.listen()
 	whole, look := false, true
+	var looked time.Time
 	for {
 		if look {
+			looked = g.Now()
 			g.forgetPolicies()
 			err := g.all()
 			if whole = err == nil; !whole && !errors.Is(err, state.ErrNotSynced) { // when it is, Told brings us back
@@ -27,7 +29,7 @@ func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 		if whole {
 			g.pass(ctx, log)
 		}
-		expiry, stop := g.nextExpiry()
+		expiry, stop := g.nextExpiry(looked)
 		look = true
 		select {
 		case <-ctx.Done():
@@ -43,18 +45,17 @@ func (g *Generator) follow(ctx context.Context, log logr.Logger) {
 	}
 }
 
-// nextExpiry gets one when an exception ceases to excuse.
-func (g *Generator) nextExpiry() (expiry <-chan time.Time, stop func()) {
+// nextExpiry gets one when the first exception that excused at some time ceases to, which may be past.
+func (g *Generator) nextExpiry(looked time.Time) (expiry <-chan time.Time, stop func()) {
 	gate := g.Snapshots.Gate()
 	if gate == nil {
 		return nil, func() {}
 	}
-	now := g.Now()
-	at, some := gate.NextExpiry(now)
+	at, some := gate.NextExpiry(looked)
 	if !some {
 		return nil, func() {}
 	}
-	timer := time.NewTimer(at.Sub(now) + time.Millisecond)
+	timer := time.NewTimer(at.Sub(g.Now()) + time.Millisecond)
 	return timer.C, func() { timer.Stop() }
 }
 

@@ -49,6 +49,8 @@ const (
 	askRetry    = time.Second
 	// maxAnswerTime is how long an answer may take that is believed: when in it the Date was written nobody knows.
 	maxAnswerTime = 2 * time.Second
+	// resolution is what two answers of one clock may differ by. The time doesn't jump, and never goes back, for that.
+	resolution = 3 * time.Second / 2
 )
 
 // Ask asks the API server once.
@@ -74,7 +76,10 @@ func (c *Clock) Ask(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for the time: %w", err)
 	}
-	c.last.Store(&reading{server: date.Add(time.Second / 2), at: at}) // half of the second that is cut off
+	said := date.Add(time.Second / 2) // half of the second that is cut off
+	if last := c.last.Load(); last == nil || said.Sub(last.server.Add(at.Sub(last.at))).Abs() > resolution {
+		c.last.Store(&reading{server: said, at: at})
+	}
 	return nil
 }
 

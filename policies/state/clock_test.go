@@ -76,6 +76,24 @@ func TestTheClockIsTheServersWhateverTheMachinesIs(t *testing.T) {
 	}
 }
 
+// What is past stays past: seconds that are cut off are no reason to set the clock.
+func TestTheClockIsNotSetForLittle(t *testing.T) {
+	c, server, _ := newClock(t, time.Now)
+	if err := c.Ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := c.last.Load()
+	for _, step := range []struct {
+		ahead time.Duration
+		set   bool
+	}{{0, false}, {-400 * time.Millisecond, false}, {400 * time.Millisecond, false}, {4 * time.Second, true}} {
+		server.ahead.Store(int64(step.ahead))
+		if err := c.Ask(t.Context()); err != nil || (c.last.Load() != first) != step.set {
+			t.Errorf("%s ahead: set is %v, %v", step.ahead, c.last.Load() != first, err)
+		}
+	}
+}
+
 func TestTheClockGoesOnWithoutAnAnswer(t *testing.T) {
 	c, server, stop := newClock(t, func() time.Time { return time.Time{} })
 	server.ahead.Store(int64(time.Hour))
