@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -82,7 +83,8 @@ func free(ctx context.Context, name string) {
 }
 
 var _ = Describe("Pods", Ordered, func() {
-	// Rights that Sluice has asked about are kept for 10 seconds, and a policy that is not ready is looked at again.
+	// Rights that Sluice has asked about are kept for 10 seconds, which may be those of a policy of another spec. A policy that is ready by
+	// them is looked at again after 30 seconds, one that is not after 5.
 	It("don't wait where Sluice may not let them go, and the policy says so", func(ctx context.Context) {
 		mayHoldPods(ctx, "delete")
 		DeferCleanup(func(ctx context.Context) { mayHoldPods(ctx, "apply") })
@@ -96,7 +98,7 @@ var _ = Describe("Pods", Ordered, func() {
 			g.Expect(admin.Get(ctx, client.ObjectKey{Name: "mayhold"}, &policy)).To(Succeed())
 			g.Expect(policy.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonMissingRights),
 				HaveField("Message", ContainSubstring("Sluice may not patch namespaces; watch, patch pods:")))), "%+v", policy.Status)
-		}).Should(Succeed())
+		}).WithTimeout(time.Minute).Should(Succeed())
 		namespace(ctx, "mayhold-a", "mayhold")
 		hasFloor(ctx, "mayhold-a")
 		free := pod("mayhold-a", "free")
