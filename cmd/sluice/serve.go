@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"time"
 
@@ -44,7 +46,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 			if err != nil {
 				return err
 			}
-			if err := observe.apply(&o); err != nil {
+			if err := errors.Join(checkServeFlags(o), observe.apply(&o)); err != nil {
 				return err
 			}
 			ctrl.SetLogger(log)
@@ -95,6 +97,33 @@ func addServeFlags(flags *pflag.FlagSet, o *serve.Options) {
 	flags.IntVar(&o.MaxConcurrentReviews, "max-concurrent-reviews", 0, "reviews judged at the same time; more wait, then get 429 (default 4 per processor, at least 16)")
 	flags.DurationVar(&o.SyncTimeout, "sync-timeout", 30*time.Second, "how long readiness waits for the state; rules that need what is missing then fail one by one")
 	flags.DurationVar(&o.DrainTime, "drain-time", 8*time.Second, "how long everything goes on after the process is told to stop, unready, so that the API server gives up its connections")
+}
+
+// checkServeFlags refuses numbers that mean nothing.
+func checkServeFlags(o serve.Options) error {
+	var errs []error
+	for _, flag := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+		want  string
+	}{
+		{"audit-interval", o.AuditInterval, 0, "10m, or 0 for no audits but those after changes of policies"},
+		{"evaluation-timeout", o.EvaluationTime, 1, "more than 0, such as 100ms"},
+		{"sync-timeout", o.SyncTimeout, 0, "30s, or 0 not to wait"},
+		{"drain-time", o.DrainTime, 0, "8s, or 0 to stop at once"},
+	} {
+		if flag.value < flag.least {
+			errs = append(errs, fmt.Errorf("--%s %s: want %s", flag.name, flag.value, flag.want))
+		}
+	}
+	if o.MaxConcurrentReviews < 0 {
+		errs = append(errs, fmt.Errorf("--max-concurrent-reviews %d: want a number, or 0 for 4 per processor", o.MaxConcurrentReviews))
+	}
+	if o.WebhookPort < 1 || o.WebhookPort > math.MaxUint16 {
+		errs = append(errs, fmt.Errorf("--webhook-port %d: want a port, 1 to 65535", o.WebhookPort))
+	}
+	return errors.Join(errs...)
 }
 
 // clusterConfig follows kubectl's order, but never a kubeconfig in the home folder: a gate must not serve
