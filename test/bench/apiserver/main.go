@@ -31,8 +31,8 @@ func main() {
 
 // plan is what one run measures.
 type plan struct {
-	objects int // of each kind, in each round
-	rounds  int
+	objects int // of each kind, for each hook
+	turn    int // so many are written before it is another hook's turn
 	clients int
 	pace    *rate.Limiter // nil for as fast as can be
 }
@@ -42,8 +42,8 @@ func run(ctx context.Context, args []string) (err error) {
 	floor := flags.String("serve-floor", "", "run as the hook that allows everything, at this address (used by bench itself)")
 	certDir := flags.String("cert-dir", "", "certificates of the hook")
 	p := plan{}
-	flags.IntVar(&p.objects, "objects", 2000, "Ingresses and NetworkPolicies of each round")
-	flags.IntVar(&p.rounds, "rounds", 3, "measurements of each hook, in turn")
+	flags.IntVar(&p.objects, "objects", 2000, "Ingresses and NetworkPolicies for each hook")
+	flags.IntVar(&p.turn, "turn", 200, "objects that are written before it is another hook's turn")
 	flags.IntVar(&p.clients, "clients", 8, "clients that write at the same time")
 	length := flags.Duration("soak", 0, "in place of comparing, have Sluice asked about writes for so long, and see whether it grows")
 	if err := flags.Parse(args); err != nil {
@@ -67,40 +67,33 @@ func run(ctx context.Context, args []string) (err error) {
 	return compare(ctx, s, p)
 }
 
-// compare measures all hooks round by round, so that a change of the machine's speed hits all of them, and prints the table.
+// compare has the hooks take turns, which are short, so that a change of the machine's speed hits all of them, and prints the table.
 func compare(ctx context.Context, s *stage, p plan) error {
-	results := map[string]map[string][]measurement{} // by operation and hook
-	for round := range p.rounds {
-		for _, h := range hooks() {
-			if err := s.use(ctx, h); err != nil {
-				return fmt.Errorf("%s: %w", h, err)
-			}
-			measured, err := s.measure(ctx, p)
-			if err != nil {
-				return fmt.Errorf("%s, round %d: %w", h, round+1, err)
-			}
-			for operation, m := range measured {
-				if results[operation] == nil {
-					results[operation] = map[string][]measurement{}
+	fmt.Printf("%d cores, %s, API server, hooks and %d clients on the same cores; %d objects for each hook, in turns of %d\n\n",
+		runtime.NumCPU(), runtime.Version(), p.clients, p.objects, p.turn)
+	fmt.Println("| write | hook | writes/s | p50 | p99 | against allow-all | quarters of the turns |")
+	fmt.Println("|---|---|---|---|---|---|---|")
+	for _, op := range s.operations() {
+		turns := map[hook][]measurement{}
+		for first := 0; first < p.objects; first += p.turn {
+			for _, h := range hooks() {
+				m, err := timed(ctx, p, first, min(p.turn, p.objects-first), func(i int) error { return op.do(ctx, h, i) })
+				if err != nil {
+					return fmt.Errorf("%s, hook %s: %w", op.name, h, err)
 				}
-				results[operation][h] = append(results[operation][h], m)
+				turns[h] = append(turns[h], m)
 			}
 		}
-	}
-	fmt.Printf("%d cores, %s, API server, hooks and %d clients on the same cores; %d objects, median of %d rounds\n\n",
-		runtime.NumCPU(), runtime.Version(), p.clients, p.objects, p.rounds)
-	fmt.Println("| write | hook | writes/s | p50 | p99 | against allow-all |")
-	fmt.Println("|---|---|---|---|---|---|")
-	for _, operation := range operations() {
+		floor := together(turns[floorHook])
 		for _, h := range hooks() {
-			all := results[operation][h]
 			var ratios []float64
-			for round, m := range all {
-				ratios = append(ratios, m.rate()/results[operation][floorHook][round].rate())
+			for i, m := range turns[h] {
+				ratios = append(ratios, m.rate()/turns[floorHook][i].rate())
 			}
-			fmt.Printf("| %s | %s | %.0f | %s | %s | %.2f |\n", operation, h, median(all, measurement.rate),
-				milliseconds(median(all, func(m measurement) float64 { return m.quantile(50) })),
-				milliseconds(median(all, func(m measurement) float64 { return m.quantile(99) })), middle(ratios))
+			slices.Sort(ratios)
+			all := together(turns[h])
+			fmt.Printf("| %s | %s | %.0f | %s | %s | %.2f | %.2f to %.2f |\n", op.name, h.title(), all.rate(), milliseconds(all.quantile(50)),
+				milliseconds(all.quantile(99)), all.rate()/floor.rate(), ratios[len(ratios)/4], ratios[len(ratios)*3/4])
 		}
 	}
 	return nil
@@ -112,23 +105,20 @@ type measurement struct {
 	each []time.Duration
 }
 
+func together(turns []measurement) measurement {
+	var out measurement
+	for _, m := range turns {
+		out.took += m.took
+		out.each = append(out.each, m.each...)
+	}
+	slices.Sort(out.each)
+	return out
+}
+
 func (m measurement) rate() float64 { return float64(len(m.each)) / m.took.Seconds() }
 
 func (m measurement) quantile(percent int) float64 {
 	return m.each[len(m.each)*percent/100].Seconds()
-}
-
-func median(all []measurement, of func(measurement) float64) float64 {
-	var values []float64
-	for _, m := range all {
-		values = append(values, of(m))
-	}
-	return middle(values)
-}
-
-func middle(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }
 
 func milliseconds(seconds float64) string { return fmt.Sprintf("%.1f ms", seconds*1000) }

@@ -37,26 +37,23 @@ type sample struct{ heap, resident, goroutines float64 }
 
 // soak has Sluice asked about writes for a long time, at half of the rate that the machine can do.
 func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
-	if err := s.use(ctx, sluiceHook); err != nil {
-		return err
-	}
-	p.objects = soakObjects
 	started := time.Now()
-	measured, err := s.measure(ctx, p)
+	writes, err := s.writeAll(ctx, p)
 	if err != nil {
 		return fmt.Errorf("measure the peak: %w", err)
 	}
-	peak := float64(len(measured)*p.objects) / time.Since(started).Seconds()
+	peak := float64(writes) / time.Since(started).Seconds()
 	p.pace = rate.NewLimiter(rate.Limit(peak/2), p.clients)
 	fmt.Printf("ready %.1f s after the start; peak %.0f writes/s, soak at %.0f for %s beside %d Ingresses and %d NetworkPolicies\n",
 		s.ready.Seconds(), peak, peak/2, length, soakHeld, soakHeld)
 	samples := make(chan []sample, 1)
 	sampling, stop := context.WithCancel(ctx)
 	go func() { samples <- s.sampleUntil(sampling) }()
-	writes, err := 0, error(nil)
+	writes = 0
 	for end := time.Now().Add(length); err == nil && time.Now().Before(end); {
-		measured, err = s.measure(ctx, p)
-		writes += len(measured) * p.objects
+		var more int
+		more, err = s.writeAll(ctx, p)
+		writes += more
 	}
 	stop()
 	all := <-samples
@@ -64,6 +61,19 @@ func soak(ctx context.Context, s *stage, p plan, length time.Duration) error {
 		return fmt.Errorf("after %d writes: %w", writes, err)
 	}
 	return errors.Join(judge(all, writes), s.judgePeak())
+}
+
+// writeAll makes every operation on soakObjects objects, and counts the writes.
+func (s *stage) writeAll(ctx context.Context, p plan) (int, error) {
+	writes := 0
+	for _, op := range s.operations() {
+		m, err := timed(ctx, p, 0, soakObjects, func(i int) error { return op.do(ctx, sluiceHook, i) })
+		if err != nil {
+			return writes, fmt.Errorf("%s: %w", op.name, err)
+		}
+		writes += len(m.each)
+	}
+	return writes, nil
 }
 
 // judgePeak prints how much memory the process has taken at most, and fails if that is too much.

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,7 +34,7 @@ const (
 	floorService = "floor"
 )
 
-// stage is a control plane with Sluice and the hook that allows everything, of which one at a time is in use.
+// stage is a control plane with Sluice and the hook that allows everything, each asked about namespaces of its own.
 type stage struct {
 	cluster *plane.Plane
 	api     client.Client
@@ -44,9 +43,7 @@ type stage struct {
 	floor   *exec.Cmd
 	ready   time.Duration // from Sluice's start, without policies
 
-	floorCA    []byte
-	validating admissionv1.ValidatingWebhookConfiguration // Sluice's
-	mutating   admissionv1.MutatingWebhookConfiguration
+	floorCA []byte
 }
 
 // newStage returns what has been started even with an error, so that it can be stopped. So many Ingresses and NetworkPolicies are
@@ -71,23 +68,29 @@ func newStage(ctx context.Context, held int) (*stage, error) {
 	if err := s.startFloor(ctx); err != nil {
 		return s, fmt.Errorf("start the hook that allows everything: %w", err)
 	}
-	return s, s.startSluice(ctx)
+	if err := s.startSluice(ctx); err != nil {
+		return s, err
+	}
+	return s, s.installHooks(ctx)
 }
 
 // createTeams makes the namespaces, each with a default deny: without it, restricted refuses to delete other policies.
 func (s *stage) createTeams(ctx context.Context) error {
-	names := []string{home}
-	for i := range teams {
-		names = append(names, team(i))
+	if err := s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}}); err != nil {
+		return err
 	}
-	for _, name := range names {
-		if err := s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
-			return err
-		}
-		floor := networkPolicy(name, "default-deny")
-		floor.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}
-		if err := s.api.Create(ctx, floor); err != nil {
-			return err
+	for _, h := range hooks() {
+		for i := range teams {
+			name := h.team(i)
+			labels := map[string]string{hookLabel: string(h)}
+			if err := s.api.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
+				return err
+			}
+			floor := networkPolicy(name, "default-deny")
+			floor.Spec = networkingv1.NetworkPolicySpec{PolicyTypes: []networkingv1.PolicyType{"Ingress", "Egress"}}
+			if err := s.api.Create(ctx, floor); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -95,9 +98,9 @@ func (s *stage) createTeams(ctx context.Context) error {
 
 // hold creates objects that stay.
 func (s *stage) hold(ctx context.Context, n int) error {
-	_, err := timed(ctx, plan{objects: n, clients: 8}, func(i int) error {
-		name := fmt.Sprintf("held-%05d", i)
-		return errors.Join(s.api.Create(ctx, ingress(team(i), name, true)), s.api.Create(ctx, networkPolicy(team(i), name)))
+	_, err := timed(ctx, plan{clients: 8}, 0, n, func(i int) error {
+		name, team := fmt.Sprintf("held-%05d", i), sluiceHook.team(i)
+		return errors.Join(s.api.Create(ctx, ingress(team, name, true)), s.api.Create(ctx, networkPolicy(team, name)))
 	})
 	return err
 }
@@ -136,11 +139,7 @@ func (s *stage) startSluice(ctx context.Context) error {
 			set.Policies[i].Spec.Action = v1alpha1.ActionWarn
 		}
 	}
-	if err := errors.Join(installed.ApplyPolicies(ctx, s.cluster, set), installed.AwaitVerdicts(ctx, s.cluster)); err != nil {
-		return err
-	}
-	key := client.ObjectKey{Name: "sluice"}
-	return errors.Join(s.api.Get(ctx, key, &s.validating), s.api.Get(ctx, key, &s.mutating))
+	return errors.Join(installed.ApplyPolicies(ctx, s.cluster, set), installed.AwaitVerdicts(ctx, s.cluster))
 }
 
 // startFloor starts the hook in a process of its own, behind a Service as Sluice is.

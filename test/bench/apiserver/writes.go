@@ -14,46 +14,41 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// measure makes all writes once.
-func (s *stage) measure(ctx context.Context, p plan) (map[string]measurement, error) {
+// operation is one kind of write, of the object with a number.
+type operation struct {
+	name string
+	do   func(ctx context.Context, h hook, i int) error
+}
+
+// operations are the writes, in the order in which they are made.
+func (s *stage) operations() []operation {
 	const update = `{"metadata": {"labels": {"changed": "yes"}}, "spec": %s}`
-	out := map[string]measurement{}
-	for _, step := range []struct {
-		operation string
-		do        func(i int) error
-	}{
-		{"create Ingress", func(i int) error { return s.api.Create(ctx, web(i)) }},
-		{"update Ingress", func(i int) error {
-			return s.patch(ctx, web(i), fmt.Sprintf(update, `{"ingressClassName": "other"}`))
+	return []operation{
+		{"create Ingress", func(ctx context.Context, h hook, i int) error { return s.api.Create(ctx, web(h, i)) }},
+		{"update Ingress", func(ctx context.Context, h hook, i int) error {
+			return s.patch(ctx, web(h, i), fmt.Sprintf(update, `{"ingressClassName": "other"}`))
 		}},
-		{"delete Ingress", func(i int) error { return s.api.Delete(ctx, web(i)) }},
-		{"create NetworkPolicy", func(i int) error { return s.api.Create(ctx, allow(i)) }},
-		{"update NetworkPolicy", func(i int) error {
-			return s.patch(ctx, allow(i), fmt.Sprintf(update, `{"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}]}`))
+		{"delete Ingress", func(ctx context.Context, h hook, i int) error { return s.api.Delete(ctx, web(h, i)) }},
+		{"create NetworkPolicy", func(ctx context.Context, h hook, i int) error { return s.api.Create(ctx, allow(h, i)) }},
+		{"update NetworkPolicy", func(ctx context.Context, h hook, i int) error {
+			return s.patch(ctx, allow(h, i), fmt.Sprintf(update, `{"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "other"}}}]}]}`))
 		}},
-		{"delete NetworkPolicy", func(i int) error { return s.api.Delete(ctx, allow(i)) }},
-	} {
-		m, err := timed(ctx, p, step.do)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", step.operation, err)
-		}
-		out[step.operation] = m
+		{"delete NetworkPolicy", func(ctx context.Context, h hook, i int) error { return s.api.Delete(ctx, allow(h, i)) }},
 	}
-	return out, nil
 }
 
 func (s *stage) patch(ctx context.Context, object client.Object, patch string) error {
 	return s.api.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(patch)))
 }
 
-// timed does something for each object, by some clients at the same time.
-func timed(ctx context.Context, p plan, do func(i int) error) (measurement, error) {
+// timed does something for so many objects from a number on, by some clients at the same time.
+func timed(ctx context.Context, p plan, first, n int, do func(i int) error) (measurement, error) {
 	var mu sync.Mutex
 	var m measurement
 	var failed error
-	next := make(chan int, p.objects)
-	for i := range p.objects {
-		next <- i
+	next := make(chan int, n)
+	for i := range n {
+		next <- first + i
 	}
 	close(next)
 	started := time.Now()
@@ -86,17 +81,17 @@ func timed(ctx context.Context, p plan, do func(i int) error) (measurement, erro
 	return m, failed
 }
 
-// teams are the namespaces among which objects are divided, each with a domain of its own.
+// teams are the namespaces of each hook among which objects are divided, each with a domain of its own.
 const teams = 50
 
-func team(i int) string { return fmt.Sprintf("team-%02d", i%teams) }
+func (h hook) team(i int) string { return fmt.Sprintf("%s-%02d", h, i%teams) }
 
-func web(i int) *networkingv1.Ingress {
-	return ingress(team(i), fmt.Sprintf("web-%04d", i), true)
+func web(h hook, i int) *networkingv1.Ingress {
+	return ingress(h.team(i), fmt.Sprintf("web-%04d", i), true)
 }
 
-func allow(i int) *networkingv1.NetworkPolicy {
-	return networkPolicy(team(i), fmt.Sprintf("allow-%04d", i))
+func allow(h hook, i int) *networkingv1.NetworkPolicy {
+	return networkPolicy(h.team(i), fmt.Sprintf("allow-%04d", i))
 }
 
 func ingress(namespace, name string, certificate bool) *networkingv1.Ingress {
