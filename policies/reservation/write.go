@@ -118,6 +118,7 @@ func (j *Journal) put(ctx context.Context, r record) error {
 			err = j.Client.Create(ctx, lease)
 		} else {
 			lease.ResourceVersion = j.writer.version
+			lease.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 			err = j.Client.Update(ctx, lease)
 		}
 		if err == nil {
