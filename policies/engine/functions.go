@@ -54,23 +54,23 @@ func (f function) evaluate(bctx topdown.BuiltinContext, args []*ast.Term, iter f
 	return iter(ast.NewTerm(value))
 }
 
+// mostOperands is how many a function has at most.
+const mostOperands = 4
+
 // askedKey is the cache key of a call, whose operands are known by their identity.
 type askedKey struct {
-	name          string
-	first, second ast.Value
-	third         ast.Value
+	name     string
+	operands [mostOperands]ast.Value
 }
 
 // once calls f, unless it was called with the same operands before.
 func (f function) once(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 	key := askedKey{name: f.name}
-	for i, operand := range []*ast.Value{&key.first, &key.second, &key.third} {
-		if i < len(f.args) {
-			*operand = args[i].Value
+	for i := range f.args {
+		if i == mostOperands || !hasIdentity(args[i].Value) {
+			return f.call(bctx, args)
 		}
-	}
-	if len(f.args) > 3 || !hasIdentity(key.first) || !hasIdentity(key.second) || !hasIdentity(key.third) {
-		return f.call(bctx, args)
+		key.operands[i] = args[i].Value
 	}
 	if kept, ok := bctx.Cache.Get(key); ok {
 		value, _ := kept.(ast.Value)
