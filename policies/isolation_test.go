@@ -37,7 +37,7 @@ func (a *apiServer) remaining(t testing.TB) (state.Remaining, error) {
 		}
 		all = append(all, live)
 	}
-	return state.NewRemaining(all, func(p state.LivePolicy) bool { return slices.Contains(a.pending, p.Name) }), a.fails
+	return state.NewRemaining(state.NewNamespacePolicies(all), func(p state.LivePolicy) bool { return slices.Contains(a.pending, p.Name) }), a.fails
 }
 
 // fakeIsolation implements policies.IsolationClaimer and Namespaces.

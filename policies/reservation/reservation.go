@@ -37,8 +37,8 @@ type State interface {
 	HostsSettled(claim state.HostClaim) bool
 	HostsShown(claim state.HostClaim) bool
 	// KnownPolicies are the NetworkPolicies of a namespace by this state, and LivePolicies those that the API server has.
-	KnownPolicies(namespace string) ([]state.LivePolicy, error)
-	LivePolicies(ctx context.Context, namespace string) ([]state.LivePolicy, error)
+	KnownPolicies(namespace string) (*state.NamespacePolicies, error)
+	LivePolicies(ctx context.Context, namespace string) (*state.NamespacePolicies, error)
 	// PolicyChanged tells whether the state shows what became of a change.
 	PolicyChanged(of state.PolicyChange) bool
 	// Version is the API server's version up to which the state has everything of a kind, and AwaitVersion waits for it.

@@ -293,7 +293,12 @@ func (k *known) ClaimHosts(claim state.HostClaim, expires time.Time) ([]facts.Ho
 	return k.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(k, class) })
 }
 
-func (k *known) KnownPolicies(namespace string) ([]state.LivePolicy, error) {
+func (k *known) KnownPolicies(namespace string) (*state.NamespacePolicies, error) {
+	all, err := k.known(namespace)
+	return state.NewNamespacePolicies(all), err
+}
+
+func (k *known) known(namespace string) ([]state.LivePolicy, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.failing != nil {
@@ -305,12 +310,13 @@ func (k *known) KnownPolicies(namespace string) ([]state.LivePolicy, error) {
 	return k.policies.live(namespace)
 }
 
-func (k *known) LivePolicies(_ context.Context, namespace string) ([]state.LivePolicy, error) {
-	return k.policies.live(namespace)
+func (k *known) LivePolicies(_ context.Context, namespace string) (*state.NamespacePolicies, error) {
+	all, err := k.policies.live(namespace)
+	return state.NewNamespacePolicies(all), err
 }
 
 func (k *known) PolicyChanged(of state.PolicyChange) bool {
-	all, err := k.KnownPolicies(of.Namespace)
+	all, err := k.known(of.Namespace)
 	for _, p := range all {
 		if p.Name == of.Name {
 			return err == nil && !of.Pending(p.UID, p.ResourceVersion)

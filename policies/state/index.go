@@ -34,7 +34,7 @@ type folder struct {
 	objects map[string]*entry
 	sorted  []*entry // by name; nil after a change, and replaced, never changed
 	// policies is sorted as NetworkPolicies; nil for other kinds, and until it is asked for.
-	policies *engine.PolicyList
+	policies *NamespacePolicies
 	read     int         // how many objects the last list of NetworkPolicies had that is counted; see readFolders
 	asked    atomic.Bool // for policies, since its last turn
 }
@@ -47,7 +47,7 @@ type entry struct {
 	name   string
 	raw    []byte // nil if document was given
 	parsed atomic.Pointer[engine.Document]
-	policy atomic.Pointer[facts.Policy] // of a NetworkPolicy that a fact was asked about
+	live   atomic.Pointer[LivePolicy] // what was read of a NetworkPolicy that somebody asked about
 }
 
 func (e *entry) document() (engine.Document, error) {

@@ -46,6 +46,25 @@ func NewLivePolicy(document engine.Document) (LivePolicy, error) {
 	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), document, policy}, err
 }
 
+// NamespacePolicies are the NetworkPolicies of a namespace, sorted by name. They are immutable.
+type NamespacePolicies struct {
+	each []LivePolicy
+	list *engine.PolicyList // of each
+}
+
+// NewNamespacePolicies takes policies that are sorted by name.
+func NewNamespacePolicies(each []LivePolicy) *NamespacePolicies {
+	return &NamespacePolicies{each, listOf(each)}
+}
+
+func listOf(each []LivePolicy) *engine.PolicyList {
+	documents, policies := make([]engine.Document, len(each)), make([]*facts.Policy, len(each))
+	for i, p := range each {
+		documents[i], policies[i] = p.document, p.policy
+	}
+	return engine.NewPolicyList(documents, policies)
+}
+
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.
 type Remaining struct {
 	Policies *engine.PolicyList
@@ -53,25 +72,27 @@ type Remaining struct {
 	Pending []string
 }
 
-// NewRemaining divides policies, which are sorted by name.
-func NewRemaining(all []LivePolicy, pending func(LivePolicy) bool) Remaining {
+// NewRemaining divides policies.
+func NewRemaining(all *NamespacePolicies, pending func(LivePolicy) bool) Remaining {
+	if !slices.ContainsFunc(all.each, pending) {
+		return Remaining{Policies: all.list}
+	}
 	var out Remaining
-	var documents []engine.Document
-	var policies []*facts.Policy
-	for _, p := range all {
+	var rest []LivePolicy
+	for _, p := range all.each {
 		if pending(p) {
 			out.Pending = append(out.Pending, p.Name)
-			continue
+		} else {
+			rest = append(rest, p)
 		}
-		documents, policies = append(documents, p.document), append(policies, p.policy)
 	}
-	out.Policies = engine.NewPolicyList(documents, policies)
+	out.Policies = listOf(rest)
 	return out
 }
 
-// LivePolicies are the NetworkPolicies that the API server has at this moment in a namespace, sorted by name. What the
-// state has in the same version isn't read again.
-func (c *Cluster) LivePolicies(ctx context.Context, namespace string) ([]LivePolicy, error) {
+// LivePolicies are the NetworkPolicies that the API server has at this moment in a namespace. What the state has in the same
+// version isn't read again.
+func (c *Cluster) LivePolicies(ctx context.Context, namespace string) (*NamespacePolicies, error) {
 	var list networkingv1.NetworkPolicyList
 	if err := c.live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("read the NetworkPolicies of namespace %s: %w", namespace, err)
@@ -84,36 +105,15 @@ func (c *Cluster) LivePolicies(ctx context.Context, namespace string) ([]LivePol
 		}
 	}
 	slices.SortFunc(out, func(a, b LivePolicy) int { return cmp.Compare(a.Name, b.Name) })
-	return out, nil
+	return NewNamespacePolicies(out), nil
 }
 
-// KnownPolicies are the NetworkPolicies of a namespace by the state, sorted by name. It is an error if that is too old.
-func (c *Cluster) KnownPolicies(namespace string) ([]LivePolicy, error) {
+// KnownPolicies are the NetworkPolicies of a namespace by the state. It is an error if that is too old.
+func (c *Cluster) KnownPolicies(namespace string) (*NamespacePolicies, error) {
 	if err := c.fresh(networkPolicyKind, "which NetworkPolicies there are"); err != nil {
 		return nil, err
 	}
-	if _, err := c.Index.NetworkPolicies(namespace); err != nil { // which reads all of them, if they have not been
-		return nil, err
-	}
-	entries := c.entries(networkPolicyKind, namespace)
-	out := make([]LivePolicy, len(entries))
-	for i, e := range entries {
-		var err error
-		if out[i], err = e.livePolicy(); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-func (e *entry) livePolicy() (LivePolicy, error) {
-	document, err := e.document()
-	if err != nil {
-		return LivePolicy{}, err
-	}
-	policy, err := e.networkPolicy(document)
-	metadata := document.Get("metadata")
-	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), document, policy}, err
+	return c.namespacePolicies(namespace)
 }
 
 // PolicyChanged tells whether the state shows that a change was made, or that it can't be made any more.

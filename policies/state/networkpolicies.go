@@ -4,15 +4,23 @@ import (
 	"fmt"
 
 	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // maxRead is of how many NetworkPolicies what was read is kept, 6 KB each: those of the namespaces that are asked about.
 const maxRead = 2500
 
-// NetworkPolicies implements engine.PolicyIndex. What facts read of a policy is kept with it, and the list until
-// something in the namespace changes, or until too many others have been read.
+// NetworkPolicies implements engine.PolicyIndex.
 func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
+	all, err := x.namespacePolicies(namespace)
+	if err != nil {
+		return nil, err
+	}
+	return all.list, nil
+}
+
+// namespacePolicies are the NetworkPolicies of a namespace. What was read of each is kept with it, and all of them until
+// something in the namespace changes, or until too many others have been read.
+func (x *Index) namespacePolicies(namespace string) (*NamespacePolicies, error) {
 	entries := x.entries(networkPolicyKind, namespace)
 	x.mu.RLock()
 	f := x.kinds[networkPolicyKind][namespace]
@@ -22,24 +30,21 @@ func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
 		return f.policies, nil
 	}
 	x.mu.RUnlock()
-	documents, policies := make([]engine.Document, len(entries)), make([]*facts.Policy, len(entries))
+	each := make([]LivePolicy, len(entries))
 	for i, e := range entries {
 		var err error
-		if documents[i], err = e.document(); err != nil {
-			return nil, err
-		}
-		if policies[i], err = e.networkPolicy(documents[i]); err != nil {
+		if each[i], err = e.livePolicy(); err != nil {
 			return nil, err
 		}
 	}
-	list := engine.NewPolicyList(documents, policies)
+	all := NewNamespacePolicies(each)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if f := x.kinds[networkPolicyKind][namespace]; f != nil && sameEntries(f.sorted, entries) {
-		f.policies = list
+		f.policies = all
 		x.read.keep(f)
 	}
-	return list, nil
+	return all, nil
 }
 
 // readFolders are the folders whose NetworkPolicies have been read.
@@ -72,7 +77,7 @@ func (f *folder) unread() {
 	for _, e := range f.objects {
 		if e.raw != nil {
 			e.parsed.Store(nil)
-			e.policy.Store(nil)
+			e.live.Store(nil)
 		}
 	}
 }
@@ -82,14 +87,19 @@ func sameEntries(a, b []*entry) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func (e *entry) networkPolicy(document engine.Document) (*facts.Policy, error) {
-	if known := e.policy.Load(); known != nil {
-		return known, nil
+// livePolicy is the entry as a NetworkPolicy.
+func (e *entry) livePolicy() (LivePolicy, error) {
+	if known := e.live.Load(); known != nil {
+		return *known, nil
 	}
-	policy, err := engine.ReadPolicy(document)
+	document, err := e.document()
 	if err != nil {
-		return nil, fmt.Errorf("read %s from the state: %w", e.name, err)
+		return LivePolicy{}, err
 	}
-	e.policy.Store(policy)
-	return policy, nil
+	live, err := NewLivePolicy(document)
+	if err != nil {
+		return live, fmt.Errorf("read %s from the state: %w", e.name, err)
+	}
+	e.live.Store(&live)
+	return live, nil
 }

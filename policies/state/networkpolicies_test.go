@@ -91,7 +91,7 @@ func TestOfManyNetworkPoliciesTheLatestAreKept(t *testing.T) {
 	kept := 0
 	for _, f := range x.kinds[networkPolicyKind] {
 		for _, e := range f.objects {
-			if e.parsed.Load() != nil || e.policy.Load() != nil {
+			if e.parsed.Load() != nil || e.live.Load() != nil {
 				kept++
 			}
 		}
