@@ -13,6 +13,7 @@ func (g *Gate) Review(ctx context.Context, r Request) Decision {
 	if reason := g.exemption(r); reason != "" {
 		return Decision{Judged: true, Exempt: reason}
 	}
+	ctx = engine.Remembering(ctx) // settleIsolation judges again
 	namespace := &namespaceLookup{source: g.namespaces}
 	active, findings := g.candidates(ctx, r, namespace, engine.Deny, engine.Warn)
 	findings = append(findings, g.evaluate(ctx, r, namespace, active, engine.Deny, engine.Warn)...)

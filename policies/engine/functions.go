@@ -24,6 +24,8 @@ type function struct {
 	asks []schema.GroupKind
 	// reserves is what two requests at the same moment may both get, if each is right by what the function says of it.
 	reserves Reserved
+	// byOperands: what the function says depends on its operands alone, and never on the state.
+	byOperands bool
 	// call returns nil for undefined. An error becomes the error of the policy that called.
 	call func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 }
@@ -61,6 +63,7 @@ const mostOperands = 4
 type askedKey struct {
 	name     string
 	operands [mostOperands]ast.Value
+	asking   *asking // the evaluation, by whose state the function answers; nil if it answers by its operands
 }
 
 // once calls f, unless it was called with the same operands before.
@@ -71,6 +74,9 @@ func (f function) once(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value
 			return f.call(bctx, args)
 		}
 		key.operands[i] = args[i].Value
+	}
+	if !f.byOperands {
+		key.asking = askingFrom(bctx.Context)
 	}
 	if kept, ok := bctx.Cache.Get(key); ok {
 		value, _ := kept.(ast.Value)
@@ -150,6 +156,7 @@ func fact[A, R any](name, description string, operand types.Type, resultDoc stri
 	c := conversion[A, R]()
 	return function{
 		name: name, description: description, args: []types.Type{operand}, result: typeOf(reflect.TypeFor[R]()), resultDoc: resultDoc,
+		byOperands: true,
 		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 			a, err := c.in(bctx, args[0])
 			if err != nil {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -19,7 +21,7 @@ func TestCallsAreComputedOnce(t *testing.T) {
 	calls := 0
 	f := function{name: "sluice.counted", args: []types.Type{types.A, types.A, types.A, types.A},
 		call: func(topdown.BuiltinContext, []*ast.Term) (ast.Value, error) { calls++; return ast.Boolean(true), nil }}
-	bctx := topdown.BuiltinContext{Cache: builtins.Cache{}}
+	bctx := topdown.BuiltinContext{Context: t.Context(), Cache: builtins.Cache{}}
 	object := ast.NewTerm(ast.NewObject())
 	for _, last := range []*ast.Term{object, object, ast.NewTerm(ast.NewObject()), ast.StringTerm("a"), ast.StringTerm("a")} {
 		if value, err := f.once(bctx, []*ast.Term{ast.NullTerm(), object, object, last}); err != nil || value != ast.Value(ast.Boolean(true)) {
@@ -28,5 +30,37 @@ func TestCallsAreComputedOnce(t *testing.T) {
 	}
 	if calls != 3 {
 		t.Errorf("computed %d times, want once for each last operand", calls)
+	}
+}
+
+// Where a request is judged twice, a function that asks the state is asked again, and what operands alone tell is not computed
+// again.
+func TestWhatIsRemembered(t *testing.T) {
+	ctx := Remembering(t.Context())
+	object := ast.NewTerm(ast.NewObject())
+	for _, byOperands := range []bool{true, false} {
+		calls := 0
+		f := function{name: fmt.Sprintf("sluice.counted.%t", byOperands), args: []types.Type{types.A}, byOperands: byOperands,
+			call: func(topdown.BuiltinContext, []*ast.Term) (ast.Value, error) { calls++; return ast.Boolean(true), nil }}
+		for range 2 {
+			bctx := topdown.BuiltinContext{Context: withResults(ctx, nil), Cache: builtins.Cache{}}
+			for range 2 {
+				if err := f.evaluate(bctx, []*ast.Term{object}, func(*ast.Term) error { return nil }); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if want := map[bool]int{true: 1, false: 2}[byOperands]; calls != want {
+			t.Errorf("by operands %t: computed %d times, want %d", byOperands, calls, want)
+		}
+	}
+}
+
+// What a function finds out by the state isn't kept for other evaluations.
+func TestWhoAsksTheStateIsAskedAgain(t *testing.T) {
+	for _, f := range factFunctions() {
+		if f.byOperands && (len(f.asks) > 0 || f.reserves == ReservedHosts || strings.HasPrefix(f.name, "sluice.state.")) {
+			t.Errorf("%s asks the state", f.name)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func isolationLost(policy types.Type) function {
 			argument("others", "NetworkPolicies, as sluice.state.list gives them", types.NewArray(nil, types.A))},
 		result:    typeOf(reflect.TypeFor[[]facts.LostIsolation]()),
 		resultDoc: "the pods of each direction, by selector, and labels of one that no policy selects any more",
-		reserves:  ReservedIsolation,
+		reserves:  ReservedIsolation, byOperands: true,
 		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 			old, err := c.in(bctx, args[0])
 			if err != nil {
@@ -36,13 +36,13 @@ func isolationLost(policy types.Type) function {
 				if err != nil {
 					return nil, fmt.Errorf("changed: %w", err)
 				}
-				changed = facts.NewPolicy(np)
+				changed = policyOf(bctx, np)
 			}
 			others, err := policiesIn(bctx, args[2])
 			if err != nil {
 				return nil, fmt.Errorf("others: %w", err)
 			}
-			lost, err := facts.IsolationLost(facts.NewPolicy(old), changed, others)
+			lost, err := facts.IsolationLost(policyOf(bctx, old), changed, others)
 			if err != nil {
 				return nil, err
 			}

@@ -58,6 +58,19 @@ func ReadPolicy(object Document) (*facts.Policy, error) {
 	return facts.NewPolicy(np), nil
 }
 
+// policyKey is the cache key of a NetworkPolicy that was read of an operand.
+type policyKey struct{ np *networkingv1.NetworkPolicy }
+
+// policyOf keeps what facts compute of an operand.
+func policyOf(bctx topdown.BuiltinContext, np *networkingv1.NetworkPolicy) *facts.Policy {
+	if kept, ok := bctx.Cache.Get(policyKey{np}); ok {
+		return kept.(*facts.Policy)
+	}
+	policy := facts.NewPolicy(np)
+	bctx.Cache.Put(policyKey{np}, policy)
+	return policy
+}
+
 // listPolicies lists the NetworkPolicies of a namespace, and remembers how facts read them. It is nil if the state
 // doesn't keep them, or can't read them: then whoever asks a fact learns why.
 func listPolicies(bctx topdown.BuiltinContext, state State, namespace string) ast.Value {

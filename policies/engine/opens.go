@@ -34,6 +34,7 @@ func policyOpens() function {
 		result: typeOf(reflect.TypeFor[facts.Openings]()),
 		resultDoc: fmt.Sprintf("list has at most %d openings, each with an example; more is true if there may be others; uncertain tells that the search for an example was given up",
 			mostOpenings),
+		byOperands: true,
 		call: func(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {
 			var sides [2]*facts.Policy
 			for i, name := range []string{"old", "new"} {
@@ -44,7 +45,7 @@ func policyOpens() function {
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
 				}
-				sides[i] = facts.NewPolicy(np)
+				sides[i] = policyOf(bctx, np)
 			}
 			others, err := policiesIn(bctx, args[2])
 			if err != nil {

@@ -33,15 +33,33 @@ func withState(ctx context.Context, state State) context.Context {
 	return context.WithValue(ctx, stateKey{}, &asking{state: state})
 }
 
-// withResults lets functions ask the state, and keep what they find out for as long as the context is used.
+// withResults lets functions ask the state, and keep what they find out for as long as the context is used; longer, if it
+// is remembering.
 func withResults(ctx context.Context, state State) context.Context {
-	return context.WithValue(ctx, stateKey{}, &asking{state: state, results: builtins.Cache{}})
+	results, remembering := ctx.Value(resultsKey{}).(builtins.Cache)
+	if !remembering {
+		results = builtins.Cache{}
+	}
+	return context.WithValue(ctx, stateKey{}, &asking{state: state, results: results})
+}
+
+type resultsKey struct{}
+
+// Remembering is a context for several evaluations of one request, one after another and perhaps by different states: what
+// functions find out by their operands alone is computed once for all of them.
+func Remembering(ctx context.Context) context.Context {
+	return context.WithValue(ctx, resultsKey{}, builtins.Cache{})
 }
 
 var errNoState = errors.New("there is no state to ask: name other objects with --state, or run in a cluster")
 
+func askingFrom(ctx context.Context) *asking {
+	shared, _ := ctx.Value(stateKey{}).(*asking)
+	return shared
+}
+
 func stateFrom(ctx context.Context) (State, error) {
-	if shared, _ := ctx.Value(stateKey{}).(*asking); shared != nil && shared.state != nil {
+	if shared := askingFrom(ctx); shared != nil && shared.state != nil {
 		return shared.state, nil
 	}
 	return nil, errNoState
@@ -49,7 +67,7 @@ func stateFrom(ctx context.Context) (State, error) {
 
 // resultsFrom are the results to look into and to add to; never nil.
 func resultsFrom(bctx topdown.BuiltinContext) builtins.Cache {
-	if shared, _ := bctx.Context.Value(stateKey{}).(*asking); shared != nil && shared.results != nil {
+	if shared := askingFrom(bctx.Context); shared != nil && shared.results != nil {
 		return shared.results
 	}
 	if bctx.Cache != nil {
