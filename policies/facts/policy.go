@@ -12,19 +12,37 @@ import (
 type Policy struct {
 	*networkingv1.NetworkPolicy
 
-	pods        func() (Selector, error)
-	egressBound func() (Reach, error)
-	meaning     func() (*meaning, error)
+	selected computed[Selector]
+	reach    computed[Reach]
+	means    computed[*meaning]
 }
 
 // NewPolicy makes a Policy of np, which must not be nil.
-func NewPolicy(np *networkingv1.NetworkPolicy) *Policy {
-	return &Policy{
-		NetworkPolicy: np,
-		pods:          sync.OnceValues(func() (Selector, error) { return podsOf(np) }),
-		egressBound:   sync.OnceValues(func() (Reach, error) { return egressBound(np) }),
-		meaning:       sync.OnceValues(func() (*meaning, error) { return meaningOf(np) }),
+func NewPolicy(np *networkingv1.NetworkPolicy) *Policy { return &Policy{NetworkPolicy: np} }
+
+func (p *Policy) pods() (Selector, error)     { return p.selected.of(p.NetworkPolicy, podsOf) }
+func (p *Policy) egressBound() (Reach, error) { return p.reach.of(p.NetworkPolicy, egressBound) }
+func (p *Policy) meaning() (*meaning, error)  { return p.means.of(p.NetworkPolicy, meaningOf) }
+
+// computed is what is computed of a policy when it is first asked for, as by
+// sync.OnceValues. It lies within the Policy, so that who looks at all policies
+// of a namespace reads little memory.
+type computed[T any] struct {
+	once  sync.Once
+	done  bool
+	value T
+	err   error
+}
+
+func (c *computed[T]) of(np *networkingv1.NetworkPolicy, compute func(*networkingv1.NetworkPolicy) (T, error)) (T, error) {
+	c.once.Do(func() {
+		c.value, c.err = compute(np)
+		c.done = true
+	})
+	if !c.done {
+		panic("what a NetworkPolicy means can't be told: it panicked before")
 	}
+	return c.value, c.err
 }
 
 // podsOf are the pods that np selects. The error names the field.

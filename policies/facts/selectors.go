@@ -1,9 +1,9 @@
 package facts
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -110,7 +110,7 @@ func sortedSet(list []string) []string {
 
 // normalize sorts the constraints and intersects those of one key.
 func (s *Selector) normalize() {
-	slices.SortFunc(s.constraints, func(a, b constraint) int { return cmp.Compare(a.key, b.key) })
+	slices.SortFunc(s.constraints, func(a, b constraint) int { return strings.Compare(a.key, b.key) })
 	kept := s.constraints[:0]
 	for _, c := range s.constraints {
 		if s.domain == Namespaces && c.key == namespaceNameLabel {
@@ -189,7 +189,7 @@ func (s Selector) with(key string, admits values) Selector {
 }
 
 func (s Selector) find(key string) (int, bool) {
-	return slices.BinarySearchFunc(s.constraints, key, func(c constraint, k string) int { return cmp.Compare(c.key, k) })
+	return slices.BinarySearchFunc(s.constraints, key, func(c constraint, k string) int { return strings.Compare(c.key, k) })
 }
 
 // admits are the values of key that s admits.

@@ -1,10 +1,10 @@
 package state
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,7 +194,7 @@ func (x *Index) entries(kind schema.GroupKind, namespace string) []*entry {
 		for _, e := range f.objects {
 			sorted = append(sorted, e)
 		}
-		slices.SortFunc(sorted, func(a, b *entry) int { return cmp.Compare(a.name, b.name) })
+		slices.SortFunc(sorted, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
 		f.sorted = sorted
 	}
 	return f.sorted
