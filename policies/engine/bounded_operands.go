@@ -15,16 +15,24 @@ import (
 // termSize is about the number of bytes of v written as JSON, and stops counting at limit: shared parts
 // count as often as they would be written.
 func termSize(v ast.Value, limit int) int {
+	switch v := v.(type) {
+	case ast.String:
+		return 2 + len(v)
+	case ast.Number:
+		return 2 + len(v)
+	case *ast.Array, ast.Set, ast.Object:
+		return collectionSize(v, limit)
+	}
+	return 2
+}
+
+func collectionSize(v ast.Value, limit int) int {
 	size := 2
 	add := func(t *ast.Term) bool {
 		size += 1 + termSize(t.Value, limit-size)
 		return size >= limit
 	}
 	switch v := v.(type) {
-	case ast.String:
-		size += len(v)
-	case ast.Number:
-		size += len(v)
 	case *ast.Array:
 		v.Until(add)
 	case ast.Set:

@@ -182,15 +182,25 @@ func (r *customReader) flag(key string, fallback bool) bool {
 	return flag
 }
 
-var kindForm = regexp.MustCompile(`^(([a-z0-9.-]+)/)?([A-Z][A-Za-z0-9]*)$`)
-
 // ParseGroupKind reads group/Kind; the core group is bare.
 func ParseGroupKind(text string) (schema.GroupKind, error) {
-	match := kindForm.FindStringSubmatch(text)
-	if match == nil {
+	group, kind, grouped := strings.Cut(text, "/")
+	if !grouped {
+		group, kind = "", text
+	}
+	isKind := kind != "" && 'A' <= kind[0] && kind[0] <= 'Z' && !strings.ContainsFunc(kind, noKindLetter)
+	if !isKind || grouped && group == "" || strings.ContainsFunc(group, noGroupLetter) {
 		return schema.GroupKind{}, fmt.Errorf("%q: want group/Kind such as networking.k8s.io/Ingress, or a bare Kind of the core group such as Service", text)
 	}
-	return schema.GroupKind{Group: match[2], Kind: match[3]}, nil
+	return schema.GroupKind{Group: group, Kind: kind}, nil
+}
+
+func noGroupLetter(r rune) bool {
+	return (r < 'a' || 'z' < r) && (r < '0' || '9' < r) && r != '.' && r != '-'
+}
+
+func noKindLetter(r rune) bool {
+	return (r < 'a' || 'z' < r) && (r < 'A' || 'Z' < r) && (r < '0' || '9' < r)
 }
 
 // FormatGroupKind is the reverse of ParseGroupKind.
