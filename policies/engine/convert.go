@@ -47,6 +47,9 @@ func decoderOf(t reflect.Type) decoder {
 		}
 		return sliceDecoder(t)
 	case reflect.Map:
+		if t == reflect.TypeFor[map[string]string]() {
+			return decodeStrings
+		}
 		return mapDecoder(t)
 	case reflect.String:
 		return decodeString
@@ -80,12 +83,19 @@ func decodeByJSON(v ast.Value, target reflect.Value) error {
 }
 
 func decodeString(v ast.Value, target reflect.Value) error {
+	s, err := stringOf(v)
+	if err == nil {
+		target.SetString(s)
+	}
+	return err
+}
+
+func stringOf(v ast.Value) (string, error) {
 	s, ok := v.(ast.String)
 	if !ok && !isNull(v) {
-		return wrongType("a string", v)
+		return "", wrongType("a string", v)
 	}
-	target.SetString(string(s))
-	return nil
+	return string(s), nil
 }
 
 func decodeBool(v ast.Value, target reflect.Value) error {
@@ -164,6 +174,29 @@ func mapDecoder(t reflect.Type) decoder {
 		target.Set(out)
 		return err
 	}
+}
+
+// decodeStrings is the mapDecoder of labels, of which a policy has several, in half of the time.
+func decodeStrings(v ast.Value, target reflect.Value) error {
+	if isNull(v) {
+		return nil
+	}
+	object, ok := v.(ast.Object)
+	if !ok {
+		return wrongType("an object", v)
+	}
+	out := make(map[string]string, object.Len())
+	err := object.Iter(func(k, v *ast.Term) error {
+		key, _ := k.Value.(ast.String)
+		text, err := stringOf(v.Value)
+		if err != nil {
+			return at(string(key), err)
+		}
+		out[string(key)] = text
+		return nil
+	})
+	target.Set(reflect.ValueOf(out))
+	return err
 }
 
 // unreadMetadata is what no fact reads of an object's metadata.
