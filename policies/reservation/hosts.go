@@ -38,7 +38,7 @@ func (h Hosts) Claim(ctx context.Context, claim state.HostClaim) (bool, error) {
 func (h Hosts) take(ctx context.Context, claim state.HostClaim, expires time.Time) (bool, error) {
 	known := h.journal.State
 	var other *held
-	mine, err := h.journal.admit(ctx, entry{Ingress: newIngress(claim)}, func(mine *held, before iter.Seq[*held]) { other = h.inTheWay(mine, before) })
+	mine, err := h.journal.admit(ctx, entry{Ingress: newIngress(claim)}, func(mine *held, before iter.Seq[*held]) { other = h.journal.inTheWay(mine, before) })
 	switch {
 	case err != nil:
 		return false, err
@@ -55,18 +55,6 @@ func (h Hosts) take(ctx context.Context, claim state.HostClaim, expires time.Tim
 	}
 	h.journal.keep(mine)
 	return true, nil
-}
-
-// inTheWay is an Ingress of another namespace that has a host of one that asks; nil if there is none.
-func (h Hosts) inTheWay(mine *held, before iter.Seq[*held]) *held {
-	for other := range before {
-		e := other.Ingress
-		if e != nil && e.Namespace != mine.Ingress.Namespace && facts.SharesClass(e.Class, mine.Ingress.Class) && other.overlaps(mine) &&
-			!h.journal.State.HostsSettled(e.claim()) {
-			return other
-		}
-	}
-	return nil
 }
 
 func (h *held) overlaps(o *held) bool {

@@ -29,16 +29,22 @@ type Journal struct {
 	now    func() time.Time // monotonic
 	writer writer
 	wake   chan struct{} // there is something to write
+	wanted chan domain   // to be held
 	synced chan struct{} // closed once the journals of others are known
 
 	refreshing atomic.Bool
 
 	mu       sync.Mutex
-	own      []*own // in the order in which they came
-	sequence int64  // of the last write
+	own      []*own    // in the order in which they came
+	sequence int64     // of the last write
+	began    time.Time // it
+	back     int64     // the last write that came back
 	settled  versions
 	changed  bool // something has gone that was written
 	others   map[string]*other
+	demands  map[domain]*demand
+
+	holdAfter int // manyRequests
 }
 
 // held is an entry as this replica sees it.
@@ -62,12 +68,17 @@ type own struct {
 	size     int
 	sequence int64  // of the first write that has it; 0 before
 	repeated []*own // what it takes the place of once it is admitted
+	used     bool   // of a hold: since it was written
 
 	// look sees what came before, once. After that seen is closed.
 	look   func(mine *held, before iter.Seq[*held])
 	seen   chan struct{}
 	err    error
 	behind versions // what the state has to show before it decides
+
+	// Where a hold of another replica has to go first: that, and what came before, by id.
+	obstacle *held
+	before   map[string]bool
 }
 
 // NewJournal makes a Journal.
@@ -82,8 +93,8 @@ func NewJournal(o Options) (*Journal, error) {
 		o.Now = time.Now
 	}
 	name := "sluice-reservations-" + strings.ToLower(rand.Text()[:10])
-	return &Journal{Options: o, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1),
-		synced: make(chan struct{}), others: map[string]*other{}}, nil
+	return &Journal{Options: o, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1), wanted: make(chan domain, maxHolds),
+		synced: make(chan struct{}), others: map[string]*other{}, demands: map[domain]*demand{}, holdAfter: manyRequests}, nil
 }
 
 // lateAfter is when a write that hasn't come back by the watch is asked for.
@@ -95,9 +106,16 @@ func (j *Journal) admit(ctx context.Context, e entry, look func(mine *held, befo
 		return nil, err
 	}
 	e.ID = rand.Text()
-	mine := &own{held: newHeld(e, j.now().Add(j.Life)), look: look, seen: make(chan struct{})}
+	life := j.Life
+	if e.Hold {
+		life = holdTime
+	}
+	mine := &own{held: newHeld(e, j.now().Add(life)), look: look, seen: make(chan struct{})}
 	if err := j.append(mine); err != nil {
 		return nil, err
+	}
+	if mine.Covered {
+		return mine, nil
 	}
 	late := time.NewTicker(lateAfter)
 	defer late.Stop()
@@ -109,7 +127,7 @@ func (j *Journal) admit(ctx context.Context, e entry, look func(mine *held, befo
 			j.refreshOnce(ctx)
 		case <-ctx.Done():
 			j.remove(mine)
-			return nil, fmt.Errorf("reserve: the write did not come back: %w", ctx.Err())
+			return nil, fmt.Errorf("reserve: %s: %w", j.waitsFor(mine), ctx.Err())
 		}
 	}
 	err := mine.err
@@ -142,16 +160,26 @@ func (j *Journal) append(mine *own) error {
 			mine.follow(o, j.State)
 		}
 	}
+	if mine.Ingress != nil && !mine.Hold {
+		mine.Covered = j.cover(mine)
+		j.yield(&mine.held)
+	}
 	text, err := json.Marshal(mine.entry)
 	if err != nil {
 		return fmt.Errorf("reserve: %w", err)
 	}
 	mine.size = len(text)
 	if err := j.checkRoom(mine); err != nil {
-		return err
+		if j.prune(); j.checkRoom(mine) != nil {
+			return err
+		}
 	}
 	j.own = append(j.own, mine)
-	j.signal()
+	if mine.Covered {
+		mine.look = nil
+	} else {
+		j.signal()
+	}
 	return nil
 }
 
@@ -244,7 +272,8 @@ func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 	return func(yield func(*held) bool) {
 		for _, other := range j.others {
 			for _, h := range other.entries {
-				if now.Before(h.expires) && !yield(h) {
+				before := mine == nil || mine.before == nil || mine.before[h.ID] || h.Covered
+				if before && now.Before(h.expires) && !yield(h) {
 					return
 				}
 			}
@@ -257,8 +286,8 @@ func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 	}
 }
 
-// resolve has the entries of a write that came back look at what came before. It needs the lock.
-func (j *Journal) resolve(sequence int64) {
+// resolve has the entries of writes that came back look at what came before. It needs the lock.
+func (j *Journal) resolve() {
 	var err error
 	behind := j.settled // which was seen, unless another API server knew less
 	for name, other := range j.others {
@@ -268,7 +297,11 @@ func (j *Journal) resolve(sequence int64) {
 		behind = behind.max(other.settled)
 	}
 	for _, o := range j.own {
-		if o.look == nil || o.sequence == 0 || o.sequence > sequence {
+		if o.look == nil || o.sequence == 0 || o.sequence > j.back {
+			continue
+		}
+		if o.obstacle = j.obstacle(o); o.obstacle != nil {
+			o.remember(j.lasting(o))
 			continue
 		}
 		o.err, o.behind = err, behind
@@ -276,6 +309,29 @@ func (j *Journal) resolve(sequence int64) {
 		o.look = nil
 		close(o.seen)
 	}
+}
+
+// remember notes what came before an entry that has to wait: what comes meanwhile came later.
+func (o *own) remember(before iter.Seq[*held]) {
+	if o.before != nil {
+		return
+	}
+	known := map[string]bool{}
+	for h := range before {
+		known[h.ID] = true
+	}
+	o.before = known
+}
+
+// waitsFor says what an entry has waited for in vain.
+func (j *Journal) waitsFor(mine *own) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if o := mine.obstacle; o != nil {
+		return fmt.Sprintf("namespace %s creates Ingresses in the same domain (%s), and the replica of Sluice that admits them does not answer; if it is gone, this ends within %s",
+			o.Ingress.Namespace, strings.TrimPrefix(o.Ingress.Hosts[0].Host, "."), o.expires.Sub(j.now()).Round(time.Second))
+	}
+	return "the write did not come back"
 }
 
 // catchUp waits until the state shows what became of everything that others have taken out of their journals.

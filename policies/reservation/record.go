@@ -34,6 +34,8 @@ func (v versions) max(o versions) versions {
 // entry is a request that was admitted, or is about to be. One of both fields is set.
 type entry struct {
 	ID            string         `json:"id"`
+	Hold          bool           `json:"hold,omitempty"`    // of a domain, in place of an Ingress
+	Covered       bool           `json:"covered,omitempty"` // admitted by a hold, before it was written
 	Ingress       *ingress       `json:"ingress,omitempty"`
 	NetworkPolicy *networkPolicy `json:"networkPolicy,omitempty"`
 }

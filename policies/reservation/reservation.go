@@ -36,6 +36,8 @@ type State interface {
 	// HostsSettled tells whether the state shows what became of a claim, and HostsShown whether it shows that or the claim.
 	HostsSettled(claim state.HostClaim) bool
 	HostsShown(claim state.HostClaim) bool
+	// HostsFree tells whether no Ingress of another namespace is known to have one of the hosts.
+	HostsFree(claims facts.HostClaims) (bool, error)
 	// KnownPolicies are the NetworkPolicies of a namespace by this state, and LivePolicies those that the API server has.
 	KnownPolicies(namespace string) (*state.NamespacePolicies, error)
 	LivePolicies(ctx context.Context, namespace string) (*state.NamespacePolicies, error)

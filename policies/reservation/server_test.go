@@ -151,13 +151,16 @@ type link struct {
 	*server
 	mu    sync.Mutex
 	watch *line
+	cut   atomic.Bool // nothing that this replica asks for reaches the server
 }
 
 // hold keeps what the replica watches from it.
 func (l *link) hold(held bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.watch.hold(held)
+	if l.watch != nil {
+		l.watch.hold(held)
+	}
 }
 
 // IsWatchListSemanticsUnSupported tells reflectors to list.
@@ -180,7 +183,7 @@ func (l *link) Get(_ context.Context, key client.ObjectKey, o client.Object, _ .
 func (l *link) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
-	if l.failing {
+	if l.failing || l.cut.Load() {
 		return errNotThere
 	}
 	out := list.(*coordinationv1.LeaseList)
@@ -262,7 +265,7 @@ func (l *link) change(do func(stored *coordinationv1.Lease) error, o client.Obje
 	time.Sleep(slow) // the time that a write takes
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
-	if l.failing {
+	if l.failing || l.cut.Load() {
 		return errNotThere
 	}
 	if err := do(l.leases[o.GetName()]); err != nil {
@@ -283,6 +286,7 @@ type known struct {
 	version  uint64
 	newer    chan struct{}
 	failing  error
+	asked    func() // when it is asked whether hosts are free
 }
 
 func newKnown(c *cluster) *known {
@@ -291,6 +295,27 @@ func newKnown(c *cluster) *known {
 
 func (k *known) ClaimHosts(claim state.HostClaim, expires time.Time) ([]facts.HostConflict, func(), error) {
 	return k.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(k, class) })
+}
+
+// fail has the state be too old to be asked.
+func (k *known) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failing = err
+}
+
+func (k *known) HostsFree(claims facts.HostClaims) (bool, error) {
+	k.mu.Lock()
+	err, asked := k.failing, k.asked
+	k.mu.Unlock()
+	if asked != nil {
+		asked()
+	}
+	if err != nil {
+		return false, err
+	}
+	conflicts, err := k.HostConflicts(claims, func(class string) (string, error) { return engine.ControllerOf(k, class) })
+	return len(conflicts) == 0, err
 }
 
 func (k *known) KnownPolicies(namespace string) (*state.NamespacePolicies, error) {
@@ -332,9 +357,13 @@ func (k *known) Version(schema.GroupKind) uint64 {
 }
 
 // reach lets the state know everything up to a version.
-func (k *known) reach(version uint64) {
+func (k *known) reach(version uint64) { k.see(version, func() {}) }
+
+// see has the state take what happened at a version, at once with the version itself.
+func (k *known) see(version uint64, event func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	event()
 	k.version = version
 	close(k.newer)
 	k.newer = make(chan struct{})
@@ -416,9 +445,16 @@ type replica struct {
 	link  *link
 	state *known
 	clock *atomic.Int64
+	stop  func()
 }
 
 func newReplica(t testing.TB, s *server, c *cluster) replica {
+	t.Helper()
+	return newReplicaThatHolds(t, s, c, manyRequests)
+}
+
+// newReplicaThatHolds holds a domain after so many requests.
+func newReplicaThatHolds(t testing.TB, s *server, c *cluster, after int) replica {
 	t.Helper()
 	r := replica{link: &link{server: s}, state: newKnown(c), clock: &atomic.Int64{}}
 	r.clock.Store(time.Now().UnixNano())
@@ -426,16 +462,18 @@ func newReplica(t testing.TB, s *server, c *cluster) replica {
 	if r.Journal, err = NewJournal(Options{Client: r.link, Namespace: "sluice-system", Replica: "sluice-0", State: r.state}); err != nil {
 		t.Fatal(err)
 	}
+	r.holdAfter = after
 	r.now = func() time.Time { return time.Unix(0, r.clock.Load()) }
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Start(ctx) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(r.stop)
 	return r
 }
 

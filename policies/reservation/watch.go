@@ -39,6 +39,7 @@ func (j *Journal) Start(ctx context.Context) error {
 	running.Go(func() { j.watch(logr.NewContext(ctx, logr.Discard())) }) // requests that can't be decided tell of it
 	running.Go(func() { j.write(ctx) })
 	running.Go(func() { j.sweep(ctx) })
+	running.Go(func() { j.hold(ctx) })
 	running.Wait()
 	return nil
 }
@@ -200,7 +201,11 @@ func (j *Journal) replace(leases []coordinationv1.Lease, version string) {
 func (j *Journal) observe(lease *coordinationv1.Lease) {
 	if lease.Name == j.writer.name {
 		if sequence, err := strconv.ParseInt(lease.Annotations[sequenceAnnotation], 10, 64); err == nil {
-			j.resolve(sequence)
+			j.back = max(j.back, sequence)
+			if sequence == j.sequence {
+				j.renewHolds(j.began)
+			}
+			j.resolve()
 		}
 		return
 	}
@@ -221,12 +226,20 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 			continue
 		}
 		h := newHeld(e, now.Add(j.Life))
-		if known != nil && known.entries[e.ID] != nil {
+		switch {
+		case e.Hold:
+			h.expires = j.heldUntil()
+		case known != nil && known.entries[e.ID] != nil:
 			h.expires = known.entries[e.ID].expires
+		default:
+			j.yield(&h)
 		}
 		seen.entries[e.ID] = &h
 	}
-	j.others[lease.Name] = seen
+	if j.others[lease.Name] = seen; seen.err != nil {
+		j.dropHolds()
+	}
+	j.resolve()
 }
 
 // sweep deletes the journals of replicas that have gone once everything in them has expired. What fails is left for

@@ -40,6 +40,7 @@ func (j *Journal) write(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			j.leave(context.WithoutCancel(ctx))
 			return
 		case <-j.wake:
 		case <-tidy.C:
@@ -52,23 +53,35 @@ func (j *Journal) write(ctx context.Context) {
 	}
 }
 
+// leave writes the journal for the last time. If that fails, others wait until the holds are over.
+func (j *Journal) leave(ctx context.Context) {
+	j.mu.Lock()
+	j.dropHolds()
+	j.mu.Unlock()
+	if r, ok := j.next(); ok {
+		_ = j.put(ctx, r)
+	}
+}
+
 // next is what is to be written.
 func (j *Journal) next() (record, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.prune()
-	r := record{Settled: j.settled, sequence: j.sequence + 1}
+	j.tidyHolds()
+	waits := func(o *own) bool { return o.sequence == 0 && !o.Covered }
+	if !j.changed && !slices.ContainsFunc(j.own, waits) {
+		return record{}, false
+	}
+	j.sequence++
+	j.changed, j.began = false, j.now()
+	r := record{Settled: j.settled, sequence: j.sequence}
 	for _, o := range j.own {
 		if o.sequence == 0 {
-			o.sequence, j.changed = r.sequence, true
+			o.sequence = j.sequence
 		}
 		r.Entries = append(r.Entries, o.entry)
 	}
-	if !j.changed {
-		return r, false
-	}
-	j.changed = false
-	j.sequence++
 	return r, true
 }
 
@@ -79,14 +92,14 @@ func (j *Journal) prune() {
 		switch {
 		case o.look != nil:
 			return false
-		case o.Ingress != nil && j.State.HostsShown(o.Ingress.claim()):
+		case o.Ingress != nil && !o.Hold && j.State.HostsShown(o.Ingress.claim()):
 			over.Ingresses = j.State.Version(ingressKind)
 		case o.NetworkPolicy != nil && j.State.PolicyChanged(o.NetworkPolicy.change()):
 			over.NetworkPolicies = j.State.Version(networkPolicyKind)
 		case now.Before(o.expires):
 			return false
 		}
-		j.changed = true
+		j.changed = j.changed || o.sequence > 0
 		return true
 	})
 	j.settled = j.settled.max(over)

@@ -216,6 +216,15 @@ func (c *Cluster) ClaimHosts(claim HostClaim, expires time.Time) (conflicts []fa
 	return c.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(c, class) })
 }
 
+// HostsFree tells whether no Ingress of another namespace is known to have one of the hosts. It is an error if what is known is too old.
+func (c *Cluster) HostsFree(claims facts.HostClaims) (bool, error) {
+	if err := c.fresh(ingressKind, "which hosts are taken"); err != nil {
+		return false, err
+	}
+	conflicts, err := c.Index.HostConflicts(claims, func(class string) (string, error) { return engine.ControllerOf(c, class) })
+	return err == nil && len(conflicts) == 0, err
+}
+
 // Namespace implements policies.Namespaces: from the state, or else from the API server, because a watch may
 // not have seen a namespace that was just created.
 func (c *Cluster) Namespace(ctx context.Context, name string) (engine.Document, error) {

@@ -160,6 +160,69 @@ var _ = Describe("a host that two namespaces ask for", func() {
 		Expect(won).To(BeNumerically(">=", pairs*8/10), "nearly every pair has a winner")
 	}, SpecTimeout(3*time.Minute))
 
+	It("goes to one of them while one creates many Ingresses in the domain, without a write for each", func(ctx SpecContext) {
+		const many, clients = 200, 8
+		namespace(ctx, "busy", false)
+		namespace(ctx, "thief", true)
+		create := func(namespace string, i int) error {
+			return create(ctx, ingress(namespace, fmt.Sprintf("web-%d", i), fmt.Sprintf("shop-%d.busy.example.com", i)))
+		}
+		burst := func(first int) int {
+			GinkgoHelper()
+			before, _, err := installed.Reservations(ctx, api)
+			Expect(err).NotTo(HaveOccurred())
+			var group sync.WaitGroup
+			next := make(chan int, many)
+			for i := range many {
+				next <- first + i
+			}
+			close(next)
+			errs := make(chan error, many)
+			for range clients {
+				group.Go(func() {
+					for i := range next {
+						if err := create("busy", i); err != nil {
+							errs <- fmt.Errorf("Ingress %d: %w", i, err)
+						}
+					}
+				})
+			}
+			group.Wait()
+			close(errs)
+			for err := range errs {
+				Expect(err).To(MatchError(ContainSubstring("the Ingress thief/web-")))
+			}
+			after, _, err := installed.Reservations(ctx, api)
+			Expect(err).NotTo(HaveOccurred())
+			return after - before
+		}
+		writes := burst(0)
+		AddReportEntry("writes for 200 Ingresses in a domain of their own", writes)
+		Expect(writes).To(BeNumerically("<", many/4))
+
+		var stealing sync.WaitGroup
+		stealing.Go(func() {
+			defer GinkgoRecover()
+			for i := many; i < 2*many; i += 10 {
+				if err := create("thief", i); err != nil {
+					Expect(err).To(MatchError(ContainSubstring("the Ingress busy/web-")))
+				}
+			}
+		})
+		burst(many)
+		stealing.Wait()
+		var list networkingv1.IngressList
+		Expect(api.List(ctx, &list)).To(Succeed())
+		has := map[string][]string{}
+		for _, object := range list.Items {
+			if object.Namespace == "busy" || object.Namespace == "thief" {
+				has[object.Name] = append(has[object.Name], object.Namespace)
+			}
+		}
+		Expect(has).To(HaveLen(2 * many))
+		Expect(has).To(HaveEach(HaveLen(1)), "of two with one name, and so one host, one is stored")
+	}, SpecTimeout(3*time.Minute))
+
 	It("is told who has it, by a replica that has not seen it stored", func(ctx SpecContext) {
 		namespace(ctx, "told-first", false)
 		namespace(ctx, "told-second", true)

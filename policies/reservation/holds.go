@@ -1,0 +1,249 @@
+package reservation
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-gate/sluice/policies/facts"
+)
+
+// A namespace that creates many Ingresses in a domain would wait for a write with each. Where no other namespace has hosts in that
+// domain, its replica comes to hold the domain for the namespace: the hold is an entry of the journal, and while it is there, what
+// the namespace asks for in the domain is admitted at once, and is not written. Nobody else has to know of it: a request of another
+// namespace for a host in the domain is written, as always, and then waits until the hold is gone. The replica that has the hold
+// sees that request, gives the hold up, and writes with the same write what it admitted by it and has not seen yet. These
+// entries, marked as covered, came before the request, whatever the order of writes says.
+//
+// A replica relies on a hold for holdTime from when it began to write it, or to write it anew. Others respect it until whatever
+// was admitted by it can't be under way any more; so if a replica is killed, its holds last a little longer than a minute.
+
+// How domains come to be held.
+const (
+	manyRequests = 4                // of a namespace in a domain, none later than holdTime after the one before
+	holdTime     = 15 * time.Second // from the beginning of a write
+	holdPause    = time.Minute      // after a domain was not to be had, or was given up
+	maxHolds     = 100              // of one replica
+	maxDemands   = 1000             // domains about whose requests a replica knows
+)
+
+// domain is what may be held: the names below one, for a namespace.
+type domain struct{ namespace, name string }
+
+// demand is what a namespace asked for in a domain lately.
+type demand struct {
+	requests int
+	last     time.Time
+	asked    bool // for a hold
+	hold     *own // nil until this replica may rely on it
+	not      time.Time
+}
+
+// domainsOf are the domains that have all hosts of an Ingress; none if it has hosts in no one domain.
+func domainsOf(h *held) []domain {
+	var out []domain
+	for _, p := range h.patterns {
+		parent, ok := p.Parent()
+		if !ok || !strings.Contains(parent, ".") {
+			return nil
+		}
+		if d := (domain{h.Ingress.Namespace, parent}); !slices.Contains(out, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// cover tells whether the domains of an Ingress are held for its namespace, and if not counts what it asks for. It needs the
+// lock.
+func (j *Journal) cover(mine *own) bool {
+	now := j.now()
+	covered, domains := true, domainsOf(&mine.held)
+	for _, d := range domains {
+		known := j.demands[d]
+		if known == nil {
+			if len(j.demands) >= maxDemands {
+				return false
+			}
+			known = &demand{}
+			j.demands[d] = known
+		}
+		if now.Sub(known.last) > holdTime {
+			known.requests = 0
+		}
+		known.requests, known.last = known.requests+1, now
+		if known.hold == nil || !now.Before(known.hold.expires) {
+			covered = false
+			j.wantHold(d, known)
+		}
+	}
+	if !covered || len(domains) == 0 {
+		return false
+	}
+	for _, d := range domains {
+		j.demands[d].hold.used = true
+	}
+	return true
+}
+
+// wantHold has a domain held for which there is demand. It needs the lock.
+func (j *Journal) wantHold(d domain, known *demand) {
+	if known.asked || known.requests < j.holdAfter || j.now().Before(known.not) || j.holds() >= maxHolds {
+		return
+	}
+	select {
+	case j.wanted <- d:
+		known.asked = true
+	default:
+	}
+}
+
+// holds counts what this replica holds. It needs the lock.
+func (j *Journal) holds() int {
+	n := 0
+	for _, o := range j.own {
+		if o.Hold {
+			n++
+		}
+	}
+	return n
+}
+
+// hold takes holds until ctx ends. One that isn't had costs a write.
+func (j *Journal) hold(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-j.wanted:
+			mine := j.takeHold(ctx, d)
+			j.mu.Lock()
+			known := j.demands[d]
+			known.asked = false
+			if slices.Contains(j.own, mine) { // nobody asked meanwhile
+				known.hold = mine
+			} else {
+				known.not = j.now().Add(holdPause)
+			}
+			j.mu.Unlock()
+		}
+	}
+}
+
+// takeHold takes a domain that no other namespace has a host in, or asks for one, or holds; nil if one does. A failure is none:
+// without a hold everything is written.
+func (j *Journal) takeHold(ctx context.Context, d domain) *own {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	var other *held
+	e := entry{Hold: true, Ingress: &ingress{Namespace: d.namespace, Hosts: hosts{{Host: "." + d.name, Via: facts.ViaAlias}}}}
+	mine, err := j.admit(ctx, e, func(mine *held, before iter.Seq[*held]) { other = j.inTheWay(mine, before) })
+	if err != nil {
+		return nil
+	}
+	if other == nil {
+		if free, err := j.State.HostsFree(e.Ingress.claim().HostClaims); err == nil && free {
+			return mine
+		}
+	}
+	j.remove(mine)
+	return nil
+}
+
+// yield gives up what is held of what an entry of another namespace asks for. It needs the lock.
+func (j *Journal) yield(to *held) {
+	if to.Ingress == nil || to.Hold {
+		return
+	}
+	for _, o := range slices.Clone(j.own) {
+		if o.Hold && o.excludes(to) {
+			j.dropHold(o)
+		}
+	}
+}
+
+var errGivenUp = errors.New("another namespace asks for a host in the domain")
+
+// dropHold gives up a hold, or the wish for one. It needs the lock.
+func (j *Journal) dropHold(o *own) {
+	j.drop(o)
+	if o.look != nil {
+		o.look, o.err = nil, errGivenUp
+		close(o.seen)
+	}
+	for _, known := range j.demands {
+		if known.hold == o {
+			known.hold, known.not = nil, j.now().Add(holdPause)
+		}
+	}
+	j.signal()
+}
+
+// obstacle is a hold of another replica for which an entry has to wait; nil if there is none. It needs the lock.
+func (j *Journal) obstacle(mine *own) *held {
+	if mine.Ingress == nil || mine.Hold {
+		return nil
+	}
+	for h := range j.lasting(mine) {
+		if h.Hold && h.excludes(&mine.held) {
+			return h
+		}
+	}
+	return nil
+}
+
+// excludes tells whether an Ingress, or a hold, is in the way of another one.
+func (h *held) excludes(o *held) bool {
+	return h.Ingress.Namespace != o.Ingress.Namespace && facts.SharesClass(h.Ingress.Class, o.Ingress.Class) && h.overlaps(o)
+}
+
+// inTheWay is an Ingress of another namespace that has a host of one that asks; nil if there is none.
+func (j *Journal) inTheWay(mine *held, before iter.Seq[*held]) *held {
+	for other := range before {
+		if other.Ingress != nil && other.excludes(mine) && !j.State.HostsSettled(other.Ingress.claim()) {
+			return other
+		}
+	}
+	return nil
+}
+
+// renewHolds notes that a write came back that had them. It needs the lock.
+func (j *Journal) renewHolds(began time.Time) {
+	for _, o := range j.own {
+		if o.Hold && o.sequence > 0 && o.used {
+			o.expires, o.used = began.Add(holdTime), false
+		}
+	}
+}
+
+// tidyHolds has those written anew that are in use, and forgets demand that has ended. It needs the lock.
+func (j *Journal) tidyHolds() {
+	now := j.now()
+	for _, o := range j.own {
+		j.changed = j.changed || o.Hold && o.used && o.expires.Sub(now) < holdTime/2
+	}
+	for d, known := range j.demands {
+		if known.hold != nil && !slices.Contains(j.own, known.hold) {
+			known.hold = nil
+		}
+		if !known.asked && known.hold == nil && now.Sub(known.last) > holdTime && !now.Before(known.not) {
+			delete(j.demands, d)
+		}
+	}
+}
+
+// heldUntil is when a hold that another replica has just written can be ignored: by then it doesn't rely on it any more, and
+// what was admitted by it was stored or given up.
+func (j *Journal) heldUntil() time.Time { return j.now().Add(holdTime + j.Life/2) }
+
+// dropHolds gives up all holds: when nothing more is admitted, or it is not known what others ask for. It needs the lock.
+func (j *Journal) dropHolds() {
+	for _, o := range slices.Clone(j.own) {
+		if o.Hold {
+			j.dropHold(o)
+		}
+	}
+}
