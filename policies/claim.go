@@ -75,7 +75,7 @@ func (g *Gate) hostClaim(r Request) (state.HostClaim, error) {
 		if err != nil {
 			return state.HostClaim{}, err
 		}
-		out.Hosts = claims.NewHosts(old)
+		out.Hosts, out.ResourceVersion = claims.NewHosts(old), r.OldObject.Get("metadata", "resourceVersion").Text()
 	}
 	return out, nil
 }

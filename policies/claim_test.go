@@ -29,7 +29,11 @@ func (c *claims) Claim(_ context.Context, claim state.HostClaim) (bool, error) {
 	for _, h := range claim.Hosts {
 		hosts = append(hosts, h.Host)
 	}
-	c.asked = append(c.asked, claim.Namespace+"/"+claim.Name+" "+claim.Class+" "+strings.Join(hosts, ","))
+	asked := claim.Namespace + "/" + claim.Name + " " + claim.Class + " " + strings.Join(hosts, ",")
+	if claim.ResourceVersion != "" {
+		asked += " from " + claim.ResourceVersion
+	}
+	c.asked = append(c.asked, asked)
 	if c.before != nil {
 		return c.before(claim)
 	}
@@ -82,6 +86,8 @@ func TestWhatIsClaimed(t *testing.T) {
 		{"the other order", update(t, ingressOf("shop", "nginx", "", "b.example.com", "a.example.com"), plain), nil, ""},
 		{"a host less", update(t, ingressOf("shop", "nginx", "", "a.example.com"), plain), nil, ""},
 		{"a host more", update(t, ingressOf("shop", "nginx", "", "a.example.com", "c.example.com"), plain), nil, "shop/web nginx c.example.com"},
+		{"a host more than in a version", update(t, ingressOf("shop", "nginx", `, "resourceVersion": "7"`, "a.example.com", "c.example.com"),
+			ingressOf("shop", "nginx", `, "resourceVersion": "7"`, "a.example.com")), nil, "shop/web nginx c.example.com from 7"},
 		{"another class", update(t, ingressOf("shop", "haproxy", "", "a.example.com"), plain), nil, "shop/web haproxy a.example.com"},
 		{"denied by another rule", create(t, strings.Replace(plain, "web-tls", "", 1)), nil, ""},
 		{"a policy that only warns", create(t, plain), func(p *v1alpha1.GatePolicy) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-gate/sluice/policies/facts"
+	"github.com/sluice-gate/sluice/policies/state"
 )
 
 // Bounds of a journal, in bytes. An API server takes 256 KiB of annotations, and the owners of one namespace must not keep all
@@ -198,6 +199,9 @@ func (o *own) follow(before *own, known State) {
 		return
 	}
 	o.Ingress.Generation = max(o.Ingress.Generation, before.Ingress.Generation)
+	if state.ParseVersion(before.Ingress.ResourceVersion) > state.ParseVersion(o.Ingress.ResourceVersion) {
+		o.Ingress.ResourceVersion = before.Ingress.ResourceVersion
+	}
 	if o.Ingress.UID != before.Ingress.UID && !known.HostsSettled(before.Ingress.claim()) {
 		o.Ingress.UID = ""
 	}

@@ -49,12 +49,13 @@ func (e *entry) namespace() string {
 
 // ingress is an Ingress that takes hosts.
 type ingress struct {
-	Namespace  string `json:"namespace"`
-	Name       string `json:"name,omitempty"`
-	UID        string `json:"uid,omitempty"`
-	Generation int64  `json:"generation,omitempty"`
-	Class      string `json:"class,omitempty"`
-	Hosts      hosts  `json:"hosts"`
+	Namespace       string `json:"namespace"`
+	Name            string `json:"name,omitempty"`
+	UID             string `json:"uid,omitempty"`
+	Generation      int64  `json:"generation,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	Class           string `json:"class,omitempty"`
+	Hosts           hosts  `json:"hosts"`
 }
 
 func newIngress(claim state.HostClaim) *ingress {
@@ -62,12 +63,12 @@ func newIngress(claim state.HostClaim) *ingress {
 	for i, host := range claim.Hosts {
 		identities[i] = host.Identity()
 	}
-	return &ingress{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID), Generation: claim.Generation, Class: claim.Class,
-		Hosts: sortedHosts(identities)}
+	return &ingress{Namespace: claim.Namespace, Name: claim.Name, UID: string(claim.UID), Generation: claim.Generation,
+		ResourceVersion: claim.ResourceVersion, Class: claim.Class, Hosts: sortedHosts(identities)}
 }
 
 func (e *ingress) claim() state.HostClaim {
-	c := state.HostClaim{UID: types.UID(e.UID), Generation: e.Generation,
+	c := state.HostClaim{UID: types.UID(e.UID), Generation: e.Generation, ResourceVersion: e.ResourceVersion,
 		HostClaims: facts.HostClaims{Namespace: e.Namespace, Name: e.Name, Class: e.Class}}
 	for _, h := range e.Hosts {
 		c.Hosts = append(c.Hosts, facts.Host{Host: h.Host, Via: h.Via})

@@ -37,6 +37,7 @@ type holder struct {
 	class      string
 	uid        types.UID
 	generation int64
+	version    uint64 // of what is stored; of the overlay, what is to be changed, or 0
 	claims     []*claim
 	expires    time.Time // of the overlay; zero for what is stored
 	err        error     // why the hosts are not known
@@ -57,7 +58,7 @@ func storedIngress(namespace, name string, object engine.Document) *holder {
 		h.err = fmt.Errorf("which hosts the Ingress %s serves is unknown: %w", h.name, err)
 		return h
 	}
-	h.generation = metadata.Get("generation").Int()
+	h.generation, h.version = metadata.Get("generation").Int(), ParseVersion(metadata.Get("resourceVersion").Text())
 	h.class = strings.Clone(claims.Class)
 	h.add(claims.Hosts)
 	return h
@@ -97,7 +98,8 @@ func (h *holder) settles(claimed *holder) bool {
 	if claimed.uid == "" || claimed.uid != h.uid {
 		return false // of an Ingress that was deleted, or is yet to be stored
 	}
-	return h.generation > claimed.generation || h.generation == claimed.generation && h.covers(claimed)
+	newer := claimed.version == 0 || h.version > claimed.version
+	return h.generation > claimed.generation || h.generation == claimed.generation && newer && h.covers(claimed)
 }
 
 // covers tells whether h has every host of another holder, in the same class.

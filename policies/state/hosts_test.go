@@ -252,6 +252,34 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
+// An alias that is taken away and put back changes no generation: what was stored before says nothing of what was admitted.
+func TestAClaimIsSettledByALaterVersion(t *testing.T) {
+	x := NewIndex()
+	stored := func(version string) engine.Document {
+		object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+			"metadata": map[string]any{"namespace": "a", "name": "x", "uid": "a-x", "generation": 1, "resourceVersion": version},
+			"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": "shop.example.com"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return object
+	}
+	claim := settled("a")
+	claim.Class, claim.ResourceVersion, claim.Hosts = "nginx", "6", []facts.Host{{Host: "shop.example.com", Via: facts.ViaRule}}
+	x.Put(stored("5"))
+	if _, _, err := x.ClaimHosts(claim, time.Now().Add(time.Minute), controllerIn(x)); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"5", "6"} {
+		if x.Put(stored(version)); x.HostsShown(claim) || len(x.hosts.pending) != 1 {
+			t.Errorf("settled by version %s", version)
+		}
+	}
+	if x.Put(stored("7")); !x.HostsShown(claim) || len(x.hosts.pending) != 0 {
+		t.Error("not settled by what was admitted")
+	}
+}
+
 func settled(namespace string) HostClaim {
 	return HostClaim{HostClaims: facts.HostClaims{Namespace: namespace, Name: "x"}, UID: types.UID(namespace + "-x"), Generation: 1}
 }

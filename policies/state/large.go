@@ -23,7 +23,7 @@ func readIngress(raw []byte, object *unstructured.Unstructured) engine.Document 
 // not as the API has it stays.
 func withoutPaths(ingress *unstructured.Unstructured) map[string]any {
 	metadata := map[string]any{"namespace": ingress.GetNamespace(), "name": ingress.GetName(), "uid": string(ingress.GetUID()),
-		"generation": ingress.GetGeneration(), "annotations": ingress.GetAnnotations()}
+		"generation": ingress.GetGeneration(), "resourceVersion": ingress.GetResourceVersion(), "annotations": ingress.GetAnnotations()}
 	spec, _ := ingress.Object["spec"].(map[string]any)
 	kept := map[string]any{}
 	for _, field := range []string{"ingressClassName", "rules"} {

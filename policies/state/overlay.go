@@ -18,6 +18,9 @@ type HostClaim struct {
 	// UID nothing does, and the claim lasts until it expires.
 	UID        types.UID
 	Generation int64
+	// ResourceVersion is that of the object that the request changes; empty where it creates one. What is stored in that version
+	// may have the hosts, but by an annotation that somebody takes away and puts back: the generation does not tell.
+	ResourceVersion string
 }
 
 // ClaimHosts checks and takes the hosts in one step: of two claims at the same moment one sees the other. The
@@ -67,7 +70,8 @@ func (x *Index) NoteHosts(c HostClaim, expires time.Time) {
 }
 
 func newPending(c HostClaim, expires time.Time) *holder {
-	h := &holder{name: types.NamespacedName{Namespace: c.Namespace, Name: c.Name}, class: c.Class, uid: c.UID, generation: c.Generation, expires: expires}
+	h := &holder{name: types.NamespacedName{Namespace: c.Namespace, Name: c.Name}, class: c.Class, uid: c.UID, generation: c.Generation,
+		version: ParseVersion(c.ResourceVersion), expires: expires}
 	h.add(c.Hosts)
 	return h
 }
@@ -79,6 +83,7 @@ func (x *hostIndex) renew(h *holder) bool {
 		if len(before.claims) == len(h.claims) && before.covers(h) {
 			at := slices.Index(x.queue, before)
 			x.queue = slices.Delete(x.queue, at, at+1)
+			before.version = max(before.version, h.version)
 			if before.generation = max(before.generation, h.generation); before.uid != h.uid {
 				before.uid = ""
 			}
