@@ -18,8 +18,8 @@ import (
 // sees that request, gives the hold up, and writes with the same write what it admitted by it and has not seen yet. These
 // entries, marked as covered, came before the request, whatever the order of writes says.
 //
-// A replica relies on a hold for holdTime from when it began to write it, or to write it anew. Others respect it until whatever
-// was admitted by it can't be under way any more; so if a replica is killed, its holds last a little longer than a minute.
+// A replica relies on a hold for holdTime from when it began to write it, or to write it anew. Others respect it for as long as a
+// reservation after that; so if a replica is killed, what it held is closed to other namespaces for nearly three minutes.
 
 // How domains come to be held.
 const (
@@ -57,8 +57,8 @@ func domainsOf(h *held) []domain {
 	return out
 }
 
-// cover tells whether the domains of an Ingress are held for its namespace, and if not counts what it asks for. It needs the
-// lock.
+// cover tells whether the domains of an Ingress are held for its namespace, and counts what it asks for. A hold that has been
+// dropped from the journal is none, by dropHold or because it is over. It needs the lock.
 func (j *Journal) cover(mine *own) bool {
 	now := j.now()
 	covered, domains := true, domainsOf(&mine.held)
@@ -91,7 +91,7 @@ func (j *Journal) cover(mine *own) bool {
 
 // wantHold has a domain held for which there is demand. It needs the lock.
 func (j *Journal) wantHold(d domain, known *demand) {
-	if known.asked || known.requests < j.holdAfter || j.now().Before(known.not) || j.holds() >= maxHolds {
+	if known.asked || known.requests < j.holdAfter || j.now().Before(known.not) || j.holds()+len(j.wanted) >= maxHolds {
 		return
 	}
 	select {
@@ -138,24 +138,32 @@ func (j *Journal) hold(ctx context.Context) {
 func (j *Journal) takeHold(ctx context.Context, d domain) *own {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	var other *held
 	e := entry{Hold: true, Ingress: &ingress{Namespace: d.namespace, Hosts: hosts{{Host: "." + d.name, Via: facts.ViaAlias}}}}
+	free := func() bool {
+		free, err := j.State.HostsFree(e.Ingress.claim().HostClaims)
+		return err == nil && free
+	}
+	wanted := newHeld(e, time.Time{})
+	j.mu.Lock()
+	other := j.inTheWay(&wanted, j.lasting(nil))
+	j.mu.Unlock()
+	if other != nil || !free() {
+		return nil // and nobody has to wait for a hold that is not to be had
+	}
 	mine, err := j.admit(ctx, e, func(mine *held, before iter.Seq[*held]) { other = j.inTheWay(mine, before) })
 	if err != nil {
 		return nil
 	}
-	if other == nil {
-		if free, err := j.State.HostsFree(e.Ingress.claim().HostClaims); err == nil && free {
-			return mine
-		}
+	if other != nil || !free() {
+		j.remove(mine)
+		return nil
 	}
-	j.remove(mine)
-	return nil
+	return mine
 }
 
 // yield gives up what is held of what an entry of another namespace asks for. It needs the lock.
 func (j *Journal) yield(to *held) {
-	if to.Ingress == nil || to.Hold {
+	if to.Ingress == nil || to.Hold || j.holds() == 0 {
 		return
 	}
 	for _, o := range slices.Clone(j.own) {
@@ -187,9 +195,12 @@ func (j *Journal) obstacle(mine *own) *held {
 	if mine.Ingress == nil || mine.Hold {
 		return nil
 	}
-	for h := range j.lasting(mine) {
-		if h.Hold && h.excludes(&mine.held) {
-			return h
+	now := j.now()
+	for _, other := range j.others {
+		for _, h := range other.holds {
+			if now.Before(h.expires) && h.excludes(&mine.held) {
+				return h
+			}
 		}
 	}
 	return nil
@@ -210,10 +221,17 @@ func (j *Journal) inTheWay(mine *held, before iter.Seq[*held]) *held {
 	return nil
 }
 
-// renewHolds notes that a write came back that had them. It needs the lock.
-func (j *Journal) renewHolds(began time.Time) {
+// cameBack notes that a write was seen, with all before it, and renews the holds in it that are in use. It needs the lock.
+func (j *Journal) cameBack(sequence int64) {
+	j.back = max(j.back, sequence)
+	began, waited := j.began[sequence]
+	for s := range j.began {
+		if s <= sequence {
+			delete(j.began, s)
+		}
+	}
 	for _, o := range j.own {
-		if o.Hold && o.sequence > 0 && o.used {
+		if waited && o.Hold && o.used && o.sequence > 0 && o.sequence <= sequence {
 			o.expires, o.used = began.Add(holdTime), false
 		}
 	}
@@ -235,9 +253,9 @@ func (j *Journal) tidyHolds() {
 	}
 }
 
-// heldUntil is when a hold that another replica has just written can be ignored: by then it doesn't rely on it any more, and
-// what was admitted by it was stored or given up.
-func (j *Journal) heldUntil() time.Time { return j.now().Add(holdTime + j.Life/2) }
+// heldUntil is when a hold that another replica has just written can be ignored: that replica has relied on it for holdTime at most,
+// and what it admitted at the end of it is reserved for as long as everything.
+func (j *Journal) heldUntil() time.Time { return j.now().Add(holdTime + j.Life) }
 
 // dropHolds gives up all holds: when nothing more is admitted, or it is not known what others ask for. It needs the lock.
 func (j *Journal) dropHolds() {

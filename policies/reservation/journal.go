@@ -36,16 +36,18 @@ type Journal struct {
 	refreshing atomic.Bool
 
 	mu       sync.Mutex
-	own      []*own    // in the order in which they came
-	sequence int64     // of the last write
-	began    time.Time // it
-	back     int64     // the last write that came back
+	own      []*own              // in the order in which they came
+	sequence int64               // of the last write
+	back     int64               // the last write that came back
+	began    map[int64]time.Time // the writes that have not come back
 	settled  versions
-	changed  bool // something has gone that was written
+	changed  bool // it has to be written, even without something new
 	others   map[string]*other
-	demands  map[domain]*demand
+	arrivals int64 // counts the entries of others
 
-	holdAfter int // manyRequests
+	demands   map[domain]*demand
+	holdAfter int // requests
+	left      bool
 }
 
 // held is an entry as this replica sees it.
@@ -53,6 +55,7 @@ type held struct {
 	entry
 	patterns []facts.HostPattern // of an Ingress
 	expires  time.Time
+	arrived  int64 // of another replica: which one it was
 }
 
 func newHeld(e entry, expires time.Time) held {
@@ -77,9 +80,9 @@ type own struct {
 	err    error
 	behind versions // what the state has to show before it decides
 
-	// Where a hold of another replica has to go first: that, and what came before, by id.
+	// Where a hold of another replica has to go first: that, and how many entries of others had arrived when the write came back.
 	obstacle *held
-	before   map[string]bool
+	before   int64
 }
 
 // NewJournal makes a Journal.
@@ -95,13 +98,14 @@ func NewJournal(o Options) (*Journal, error) {
 	}
 	name := "sluice-reservations-" + strings.ToLower(rand.Text()[:10])
 	return &Journal{Options: o, now: time.Now, writer: writer{name: name}, wake: make(chan struct{}, 1), wanted: make(chan domain, maxHolds),
-		synced: make(chan struct{}), others: map[string]*other{}, demands: map[domain]*demand{}, holdAfter: manyRequests}, nil
+		synced: make(chan struct{}), others: map[string]*other{}, began: map[int64]time.Time{}, demands: map[domain]*demand{}, holdAfter: manyRequests}, nil
 }
 
 // lateAfter is when a write that hasn't come back by the watch is asked for.
 const lateAfter = 500 * time.Millisecond
 
-// admit writes an entry and has look see all entries that came before it and last. Then keep or remove it.
+// admit writes an entry and has look see all entries that came before it and last. Then keep or remove it. An entry that is
+// covered by a hold is admitted at once, without a look.
 func (j *Journal) admit(ctx context.Context, e entry, look func(mine *held, before iter.Seq[*held])) (*own, error) {
 	if err := j.awaitSync(ctx); err != nil {
 		return nil, err
@@ -161,7 +165,10 @@ func (j *Journal) append(mine *own) error {
 			mine.follow(o, j.State)
 		}
 	}
-	if mine.Ingress != nil && !mine.Hold {
+	switch {
+	case mine.Hold && j.left:
+		return errGivenUp
+	case mine.Ingress != nil && !mine.Hold:
 		mine.Covered = j.cover(mine)
 		j.yield(&mine.held)
 	}
@@ -186,6 +193,9 @@ func (j *Journal) append(mine *own) error {
 
 // repeats tells whether an entry is about the same as an earlier one.
 func (o *own) repeats(before *own) bool {
+	if o.Hold || before.Hold {
+		return false
+	}
 	if o.Ingress != nil {
 		return o.Ingress.sameHosts(before.Ingress)
 	}
@@ -276,7 +286,7 @@ func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 	return func(yield func(*held) bool) {
 		for _, other := range j.others {
 			for _, h := range other.entries {
-				before := mine == nil || mine.before == nil || mine.before[h.ID] || h.Covered
+				before := mine == nil || mine.before == 0 || h.arrived <= mine.before || h.Covered
 				if before && now.Before(h.expires) && !yield(h) {
 					return
 				}
@@ -305,7 +315,9 @@ func (j *Journal) resolve() {
 			continue
 		}
 		if o.obstacle = j.obstacle(o); o.obstacle != nil {
-			o.remember(j.lasting(o))
+			if o.before == 0 {
+				o.before = j.arrivals // what comes meanwhile came later
+			}
 			continue
 		}
 		o.err, o.behind = err, behind
@@ -313,18 +325,6 @@ func (j *Journal) resolve() {
 		o.look = nil
 		close(o.seen)
 	}
-}
-
-// remember notes what came before an entry that has to wait: what comes meanwhile came later.
-func (o *own) remember(before iter.Seq[*held]) {
-	if o.before != nil {
-		return
-	}
-	known := map[string]bool{}
-	for h := range before {
-		known[h.ID] = true
-	}
-	o.before = known
 }
 
 // waitsFor says what an entry has waited for in vain.

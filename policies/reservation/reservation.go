@@ -5,7 +5,8 @@
 // An API server orders all writes of Leases. When a replica sees its own write come back, it has seen everything that was
 // written before: the request is refused if something of that is in its way, and else admitted. So of two requests
 // that exclude each other, the one that was written first is admitted, whichever replicas have them. What is asked while a
-// write is under way goes into the next one, all together.
+// write is under way goes into the next one, all together. Only what a replica holds, see holds.go, is admitted before it is
+// written.
 //
 // An entry leaves the journal when the replica's state shows what became of it. Another replica, whose state may lag, is
 // told by which version of the API server's data that was, and waits for it before it decides.

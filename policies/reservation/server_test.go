@@ -468,6 +468,8 @@ func newReplicaThatHolds(t testing.TB, s *server, c *cluster, after int) replica
 	done := make(chan error, 1)
 	go func() { done <- r.Start(ctx) }()
 	r.stop = sync.OnceFunc(func() {
+		r.link.cut.Store(false) // its last write is not to be waited for
+		s.set(func() { s.failing, s.deaf = false, false })
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -28,6 +28,7 @@ type other struct {
 	version uint64
 	settled versions
 	entries map[string]*held // by id
+	holds   []*held          // among them
 	err     error            // why it can't be read
 	since   time.Time        // when this version was first seen
 	deleted bool             // somebody deleted the Lease; what was in it lasts
@@ -67,16 +68,16 @@ func (j *Journal) journals(more ...client.ListOption) []client.ListOption {
 	return append(more, client.InNamespace(j.Namespace), client.HasLabels{label})
 }
 
-// refreshOnce refreshes, unless that is under way. A failure is as all others, and waited for.
+// refreshOnce refreshes, unless that is under way or was just done: many may wait. A failure is as all others, and waited for.
 func (j *Journal) refreshOnce(ctx context.Context) {
 	if !j.refreshing.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
-		defer j.refreshing.Store(false)
-		ctx, cancel := context.WithTimeout(ctx, refreshTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
 		defer cancel()
 		_ = j.refresh(ctx)
+		time.AfterFunc(lateAfter/2, func() { j.refreshing.Store(false) })
 	}()
 }
 
@@ -135,8 +136,10 @@ func (s store) Delete(x any) error {
 	return nil
 }
 
-// lost has this journal written again that somebody deleted. It needs the lock.
+// lost has this journal written again that somebody deleted. A replica that starts meanwhile knows nothing of it, and so nothing
+// of what is held. It needs the lock.
 func (j *Journal) lost() {
+	j.dropHolds()
 	if len(j.own) > 0 {
 		j.changed = true
 		j.signal()
@@ -201,10 +204,7 @@ func (j *Journal) replace(leases []coordinationv1.Lease, version string) {
 func (j *Journal) observe(lease *coordinationv1.Lease) {
 	if lease.Name == j.writer.name {
 		if sequence, err := strconv.ParseInt(lease.Annotations[sequenceAnnotation], 10, 64); err == nil {
-			j.back = max(j.back, sequence)
-			if sequence == j.sequence {
-				j.renewHolds(j.began)
-			}
+			j.cameBack(sequence)
 			j.resolve()
 		}
 		return
@@ -221,18 +221,21 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 		seen.settled = r.Settled
 	}
 	for _, e := range r.Entries {
-		if (e.Ingress == nil) == (e.NetworkPolicy == nil) {
+		if (e.Ingress == nil) == (e.NetworkPolicy == nil) || e.Hold && e.Ingress == nil {
 			seen.err = errors.New("an entry is not about one Ingress or NetworkPolicy")
 			continue
 		}
 		h := newHeld(e, now.Add(j.Life))
-		switch {
-		case e.Hold:
-			h.expires = j.heldUntil()
-		case known != nil && known.entries[e.ID] != nil:
-			h.expires = known.entries[e.ID].expires
-		default:
+		if known != nil && known.entries[e.ID] != nil {
+			h.expires, h.arrived = known.entries[e.ID].expires, known.entries[e.ID].arrived
+		} else {
+			j.arrivals++
+			h.arrived = j.arrivals
 			j.yield(&h)
+		}
+		if e.Hold {
+			h.expires = j.heldUntil()
+			seen.holds = append(seen.holds, &h)
 		}
 		seen.entries[e.ID] = &h
 	}

@@ -31,6 +31,7 @@ const (
 	tidyInterval = time.Second // between looks whether something written is over
 	writeTime    = 5 * time.Second
 	maxWrites    = 4
+	leaveRetry   = 200 * time.Millisecond
 )
 
 // write writes the journal whenever there is something to write, until ctx ends.
@@ -53,13 +54,20 @@ func (j *Journal) write(ctx context.Context) {
 	}
 }
 
-// leave writes the journal for the last time. If that fails, others wait until the holds are over.
+// leave writes the journal for the last time, without holds. If that fails, others wait until they are over.
 func (j *Journal) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
 	j.mu.Lock()
+	j.left = true
 	j.dropHolds()
 	j.mu.Unlock()
-	if r, ok := j.next(); ok {
-		_ = j.put(ctx, r)
+	r, ok := j.next()
+	for ok && j.put(ctx, r) != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(leaveRetry):
+		}
 	}
 }
 
@@ -74,7 +82,7 @@ func (j *Journal) next() (record, bool) {
 		return record{}, false
 	}
 	j.sequence++
-	j.changed, j.began = false, j.now()
+	j.changed, j.began[j.sequence] = false, j.now()
 	r := record{Settled: j.settled, sequence: j.sequence}
 	for _, o := range j.own {
 		if o.sequence == 0 {

@@ -30,8 +30,9 @@ type Cluster struct {
 	live    client.Reader // past the state
 	mapper  meta.RESTMapper
 
-	mu      sync.RWMutex
-	watched map[schema.GroupKind]*watched
+	choosing sync.Mutex // what is watched
+	mu       sync.RWMutex
+	watched  map[schema.GroupKind]*watched
 
 	listener atomic.Pointer[func(Change)]
 }
@@ -66,19 +67,32 @@ func (c *Cluster) Watch(ctx context.Context, kinds ...schema.GroupKind) {
 	for _, kind := range kinds {
 		wanted[kind] = true
 	}
+	c.choosing.Lock()
+	defer c.choosing.Unlock()
+	for _, w := range c.unwatch(wanted) { // without mu: who looks for hosts has the lock of the hosts, and asks for classes
+		w.drop()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for kind, w := range c.watched {
-		if !wanted[kind] {
-			w.drop()
-			delete(c.watched, kind)
-		}
-	}
 	for kind := range wanted {
 		if c.watched[kind] == nil {
 			c.watched[kind] = newWatched(ctx, c, kind)
 		}
 	}
+}
+
+// unwatch takes away the watches of all other kinds.
+func (c *Cluster) unwatch(wanted map[schema.GroupKind]bool) []*watched {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*watched
+	for kind, w := range c.watched {
+		if !wanted[kind] {
+			out = append(out, w)
+			delete(c.watched, kind)
+		}
+	}
+	return out
 }
 
 // Synced tells whether every watched kind has been read once.

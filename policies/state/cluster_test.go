@@ -318,3 +318,34 @@ func TestNamespaceOfCluster(t *testing.T) {
 		t.Error(fmt.Sprint("an event after the end was kept: ", objects))
 	}
 }
+
+// Who looks for a host asks for its class, while Ingresses come to be watched no more.
+func TestAKindIsDroppedWhileHostsAreLookedFor(t *testing.T) {
+	c, _, _ := testCluster(t)
+	c.Watch(t.Context(), ingressKind)
+	eventually(t, "sync", c.Synced)
+	alias := HostClaim{HostClaims: facts.HostClaims{Namespace: "a", Name: "x", Class: "nginx", Hosts: []facts.Host{{Host: ".example.com", Via: facts.ViaAlias}}}}
+	if _, _, err := c.Index.ClaimHosts(alias, time.Now().Add(time.Hour), nil); err != nil {
+		t.Fatal(err)
+	}
+	watched, found := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(found)
+		of := facts.HostClaims{Namespace: "b", Name: "x", Class: "nginx", Hosts: []facts.Host{{Host: "shop.example.com", Via: facts.ViaRule}}}
+		_, _, _ = c.Index.ClaimHosts(HostClaim{HostClaims: of}, time.Now().Add(time.Hour), func(class string) (string, error) {
+			go func() { c.Watch(t.Context()); close(watched) }()
+			for c.watch(ingressKind) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			_, _, err := c.Get(namespaceKind, "", class)
+			return "", err
+		})
+	}()
+	for _, done := range []chan struct{}{found, watched} {
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatal("they wait for each other")
+		}
+	}
+}
