@@ -71,16 +71,19 @@ func addControllers(ctx context.Context, manager, leader ctrl.Manager, o Options
 	if err != nil {
 		return err
 	}
+	rights := controllers.NewRights(manager.GetClient(), kinds)
 	interceptor := &controllers.Interceptor{
 		Client: manager.GetClient(), Kinds: kinds, Configuration: o.WebhookConfiguration, Snapshots: snapshots, Unmarked: generator.Unmarked,
+		MissingToHold: func(ctx context.Context) (string, error) {
+			return rights.Missing(ctx, policies.Interest{HoldsPods: true})
+		},
 	}
 	errs := []error{
 		compiler.SetupWithManager(manager),
 		interceptor.SetupWithManager(leader),
 		(&controllers.PolicyStatus{
 			Client: manager.GetClient(), Mapper: kinds, Snapshots: snapshots, Interceptor: interceptor,
-			Rights:        controllers.NewRights(manager.GetClient(), kinds),
-			Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
+			Rights: rights, Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
 		}).SetupWithManager(leader),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: clock.Now}).SetupWithManager(leader),
 	}

@@ -33,6 +33,8 @@ type Interceptor struct {
 	// Unmarked names a namespace that does not bear the label yet which keeps its pods from the hook that holds them; "" if
 	// all do that should.
 	Unmarked func() (string, error)
+	// MissingToHold names what Sluice may not do and has to, so that pods that are held are let go; "" if nothing is missing.
+	MissingToHold func(context.Context) (string, error)
 
 	problem atomic.Pointer[string]
 	settled atomic.Pointer[time.Time] // from then on, what is served is what CustomResourceDefinitions say; nil is always
@@ -91,9 +93,9 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	if err == nil {
 		found, present, err = configurations(ctx, i.Client, i.Configuration)
 	}
-	waiting := ""
+	waiting, again := "", time.Duration(0)
 	if err == nil {
-		waiting, err = i.awaitMarks(present, rules)
+		waiting, again, err = i.mayHold(ctx, present, rules)
 	}
 	for mutating, configuration := range found {
 		err = errors.Join(err, i.apply(ctx, configuration, mutating, present, rules))
@@ -105,9 +107,11 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 	i.problem.Store(&problem)
 	switch {
 	case waiting != "" && err == nil:
-		return ctrl.Result{RequeueAfter: marksRetry}, nil
+		return ctrl.Result{RequeueAfter: again}, nil
 	case isSettling:
 		return ctrl.Result{RequeueAfter: settlingRetry}, err
+	case again > 0:
+		return ctrl.Result{RequeueAfter: again}, err
 	case len(unserved) > 0:
 		return ctrl.Result{RequeueAfter: unservedRetry}, err
 	}
@@ -117,20 +121,35 @@ func (i *Interceptor) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Resul
 // marksRetry is how often it is looked whether namespaces are marked: a moment, after a policy begins to hold pods.
 const marksRetry = 200 * time.Millisecond
 
-// awaitMarks leaves out the rules of the hook that holds pods until all namespaces whose pods need not wait are marked. Then the
-// hook concerns no others, even if nobody answers it. Rules that are there already stay.
-func (i *Interceptor) awaitMarks(present, rules map[hook][]admissionv1.RuleWithOperations) (waiting string, err error) {
-	if len(rules[holdHook()]) == 0 || len(present[holdHook()]) > 0 {
-		return "", nil
+// mayHold leaves out the rules of the hook that holds pods while Sluice could not let them go, and until all namespaces whose pods
+// need not wait are marked. Then the hook concerns no others, even if nobody answers it, and stays. It says what is waited
+// for, and when to look again.
+func (i *Interceptor) mayHold(ctx context.Context, present, rules map[hook][]admissionv1.RuleWithOperations) (waiting string, again time.Duration, err error) {
+	if len(rules[holdHook()]) == 0 {
+		return "", 0, nil
 	}
-	unmarked, err := i.Unmarked()
+	isThere := len(present[holdHook()]) > 0
+	missing, err := i.MissingToHold(ctx)
+	switch {
+	case err != nil && isThere:
+		return "", 0, err
+	case err == nil && missing != "":
+		delete(rules, holdHook())
+		return fmt.Sprintf("Sluice may not %s, and so no pod waits", missing), notReadyRetry, nil
+	case isThere:
+		return "", readyCheck, nil
+	}
+	unmarked := ""
+	if err == nil {
+		unmarked, err = i.Unmarked()
+	}
 	if err != nil || unmarked != "" {
 		delete(rules, holdHook())
 	}
 	if unmarked != "" {
-		waiting = fmt.Sprintf("namespace %s lacks the label %s yet; until all have it, no pod waits", unmarked, v1alpha1.BaselineMark)
+		return fmt.Sprintf("namespace %s lacks the label %s yet; until all have it, no pod waits", unmarked, v1alpha1.BaselineMark), marksRetry, err
 	}
-	return waiting, err
+	return "", readyCheck, err
 }
 
 // configurations reads both webhook configurations, and the rules of their entries. A missing one is left out.

@@ -45,8 +45,8 @@ const (
 	notReadyRetry  = 5 * time.Second
 )
 
-// readyCheck is how often a policy that is ready is looked at again if it needs rights or state: nobody tells when a right is
-// taken away, or a watch fails.
+// readyCheck is how often a policy that is ready, or that holds pods, is looked at again if it needs rights or state: nobody tells
+// when a right is taken away, or a watch fails.
 const readyCheck = 30 * time.Second
 
 // SetupWithManager registers the reconciler.

@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -228,29 +230,42 @@ func TestRulesThatKeepWhatIsGenerated(t *testing.T) {
 	}
 }
 
-// The rules of the hook that holds pods come when all namespaces are marked, and then stay.
-func TestRulesWaitForMarks(t *testing.T) {
-	unmarked, failure := "shop", error(nil)
-	i := Interceptor{Unmarked: func() (string, error) { return unmarked, failure }}
+// The rules of the hook that holds pods come when all namespaces are marked, and stay while Sluice may let pods go.
+func TestWhenPodsAreHeld(t *testing.T) {
 	some := []admissionv1.RuleWithOperations{{}}
-	rules := func() map[hook][]admissionv1.RuleWithOperations {
-		return map[hook][]admissionv1.RuleWithOperations{holdHook(): some, {}: some}
-	}
-	wanted := rules()
-	waiting, err := i.awaitMarks(nil, wanted)
-	if err != nil || !strings.Contains(waiting, "shop") || len(wanted[holdHook()]) > 0 || len(wanted[hook{}]) == 0 {
-		t.Errorf("unmarked: %q, %v, %v", waiting, err, wanted)
-	}
-	wanted = rules()
-	if waiting, err = i.awaitMarks(rules(), wanted); err != nil || waiting != "" || len(wanted[holdHook()]) == 0 {
-		t.Errorf("there already: %q, %v, %v", waiting, err, wanted)
-	}
-	unmarked, wanted = "", rules()
-	if waiting, err = i.awaitMarks(nil, wanted); err != nil || waiting != "" || len(wanted[holdHook()]) == 0 {
-		t.Errorf("all marked: %q, %v, %v", waiting, err, wanted)
-	}
-	failure, wanted = errors.New("not synced"), rules()
-	if _, err = i.awaitMarks(nil, wanted); err == nil || len(wanted[holdHook()]) > 0 {
-		t.Errorf("nobody knows: %v, %v", err, wanted)
+	failure := errors.New("not known")
+	for _, c := range []struct {
+		what              string
+		isThere           bool
+		unmarked, missing string
+		markErr, rightErr error
+		wantHeld          bool
+		wantWaiting       string
+		wantAgain         time.Duration
+	}{
+		{"a namespace is not marked", false, "shop", "", nil, nil, false, "namespace shop lacks", marksRetry},
+		{"all are marked", false, "", "", nil, nil, true, "", readyCheck},
+		{"there already", true, "shop", "", failure, nil, true, "", readyCheck},
+		{"marks are not known", false, "", "", failure, nil, false, "", readyCheck},
+		{"rights are missing", false, "", "patch pods", nil, nil, false, "Sluice may not patch pods, and so no pod waits", notReadyRetry},
+		{"rights were taken away", true, "", "patch pods", nil, nil, false, "Sluice may not patch pods", notReadyRetry},
+		{"rights are not known", false, "", "", nil, failure, false, "", readyCheck},
+		{"rights are not known any more", true, "", "", nil, failure, true, "", 0},
+	} {
+		i := Interceptor{Unmarked: func() (string, error) { return c.unmarked, c.markErr }, MissingToHold: func(context.Context) (string, error) { return c.missing, c.rightErr }}
+		present, wanted := map[hook][]admissionv1.RuleWithOperations{}, map[hook][]admissionv1.RuleWithOperations{holdHook(): some, {}: some}
+		if c.isThere {
+			present[holdHook()] = some
+		}
+		waiting, again, err := i.mayHold(t.Context(), present, wanted)
+		if failed := c.rightErr != nil || c.markErr != nil && !c.isThere; (err != nil) != failed {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if held := len(wanted[holdHook()]) > 0; held != c.wantHeld || !strings.Contains(waiting, c.wantWaiting) || (waiting == "") != (c.wantWaiting == "") || again != c.wantAgain {
+			t.Errorf("%s: held %v, %q, again in %s", c.what, held, waiting, again)
+		}
+		if len(wanted[hook{}]) == 0 {
+			t.Errorf("%s: another hook has lost its rules", c.what)
+		}
 	}
 }

@@ -99,14 +99,18 @@ var _ = Describe("Pods", Ordered, func() {
 			g.Expect(policy.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionReady), HaveField("Reason", v1alpha1.ReasonMissingRights),
 				HaveField("Message", ContainSubstring("Sluice may not patch namespaces; watch, patch pods:")))), "%+v", policy.Status)
 		}).WithTimeout(time.Minute).Should(Succeed())
+		Eventually(func() []admissionv1.RuleWithOperations { return hookRules(ctx, "hold-pods.sluice.dev") }).WithTimeout(time.Minute).Should(BeEmpty())
 		namespace(ctx, "mayhold-a", "mayhold")
 		hasFloor(ctx, "mayhold-a")
 		free := pod("mayhold-a", "free")
 		Expect(admin.Create(ctx, free)).To(Succeed())
 		Expect(free.Spec.SchedulingGates).To(BeEmpty())
-		Expect(hookRules(ctx, "hold-pods.sluice.dev")).To(BeEmpty())
 		mayHoldPods(ctx, "apply")
 		inUse(ctx, "mayhold")
+		holds := func() bool { return len(hookRules(ctx, "hold-pods.sluice.dev")) > 0 }
+		Eventually(holds).Should(BeTrue())
+		mayHoldPods(ctx, "delete")
+		Eventually(holds).WithTimeout(time.Minute).Should(BeFalse(), "pods are held that nobody could let go")
 	})
 })
 
