@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-gate/sluice/policies/facts"
@@ -112,24 +113,30 @@ func (j *Journal) holds() int {
 	return n
 }
 
-// hold takes holds until ctx ends. One that isn't had costs a write.
+// hold takes holds until ctx ends: those that are wanted at the same time share their writes.
 func (j *Journal) hold(ctx context.Context) {
+	var taking sync.WaitGroup
+	defer taking.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case d := <-j.wanted:
-			mine := j.takeHold(ctx, d)
-			j.mu.Lock()
-			known := j.demands[d]
-			known.asked = false
-			if slices.Contains(j.own, mine) { // nobody asked meanwhile
-				known.hold = mine
-			} else {
-				known.not = j.now().Add(holdPause)
-			}
-			j.mu.Unlock()
+			taking.Go(func() { j.had(d, j.takeHold(ctx, d)) })
 		}
+	}
+}
+
+// had notes what became of the wish for a hold, which is nil if it is not to be had.
+func (j *Journal) had(d domain, hold *own) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	known := j.demands[d]
+	known.asked = false
+	if slices.Contains(j.own, hold) { // nobody asked meanwhile
+		known.hold = hold
+	} else {
+		known.not = j.now().Add(holdPause)
 	}
 }
 
