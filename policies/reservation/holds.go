@@ -104,12 +104,7 @@ func (j *Journal) wantHold(d domain, known *demand) {
 
 // holds counts what this replica holds. It needs the lock.
 func (j *Journal) holds() int {
-	n := 0
-	for _, o := range j.own {
-		if o.Hold {
-			n++
-		}
-	}
+	n, _ := j.has(func(o *own) bool { return o.Hold })
 	return n
 }
 
@@ -173,11 +168,7 @@ func (j *Journal) yield(to *held) {
 	if to.Ingress == nil || to.Hold || j.holds() == 0 {
 		return
 	}
-	for _, o := range slices.Clone(j.own) {
-		if o.Hold && o.excludes(to) {
-			j.dropHold(o)
-		}
-	}
+	j.dropHolds(func(o *own) bool { return o.excludes(to) })
 }
 
 var errGivenUp = errors.New("another namespace asks for a host in the domain")
@@ -264,11 +255,14 @@ func (j *Journal) tidyHolds() {
 // and what it admitted at the end of it is reserved for as long as everything.
 func (j *Journal) heldUntil() time.Time { return j.now().Add(holdTime + j.Life) }
 
-// dropHolds gives up all holds: when nothing more is admitted, or it is not known what others ask for. It needs the lock.
-func (j *Journal) dropHolds() {
+// dropHolds gives up some holds. It needs the lock.
+func (j *Journal) dropHolds(which func(hold *own) bool) {
 	for _, o := range slices.Clone(j.own) {
-		if o.Hold {
+		if o.Hold && which(o) {
 			j.dropHold(o)
 		}
 	}
 }
+
+// dropAllHolds is for when nothing more is admitted, or it is not known what others ask for. It needs the lock.
+func (j *Journal) dropAllHolds() { j.dropHolds(func(*own) bool { return true }) }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/facts"
 	"github.com/sluice-gate/sluice/policies/state"
 )
@@ -158,8 +157,8 @@ func TestWhatIsNotHeld(t *testing.T) {
 		"asked for on another":       func(_, other replica) { other.must(t, true, claimOf("b", "nginx", "b.example.com")) },
 		"a wildcard":                 func(_, other replica) { other.must(t, true, claimOf("b", "nginx", "alias *.eu.example.com")) },
 		"held by another":            func(_, other replica) { other.holdExampleFor(t, "b") },
-		"stored":                     func(r, _ replica) { r.stores(t, "b", "b.example.com") },
-		"stored, and by a wildcard":  func(r, _ replica) { r.stores(t, "b", "*.eu.example.com") },
+		"stored":                     func(r, _ replica) { r.shows(t, claimOf("b", "nginx", "b.example.com")) },
+		"stored, and by a wildcard":  func(r, _ replica) { r.shows(t, claimOf("b", "nginx", "*.eu.example.com")) },
 		"asked for in another class": func(_, other replica) { c := claimOf("b", "traefik", "b.example.com"); other.must(t, true, c) },
 		"what is known is too old":   func(r, _ replica) { r.state.fail(errors.New("too old")) },
 	} {
@@ -176,18 +175,6 @@ func TestWhatIsNotHeld(t *testing.T) {
 	}
 }
 
-// stores has the state show an Ingress.
-func (r replica) stores(t *testing.T, namespace, host string) {
-	t.Helper()
-	object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-		"metadata": map[string]any{"namespace": namespace, "name": "stored", "uid": "uid-stored", "generation": 1},
-		"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": host}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.state.Put(object)
-}
-
 // What happens while a hold is taken: before it is written, and when it has come back.
 func TestAHoldIsNotHad(t *testing.T) {
 	asks := func(t *testing.T, _, other replica) {
@@ -199,7 +186,7 @@ func TestAHoldIsNotHad(t *testing.T) {
 	}{
 		"another namespace asks":                {1, asks},
 		"another namespace asks, and waits":     {2, asks},
-		"an Ingress of another one is seen now": {2, func(t *testing.T, r, _ replica) { r.stores(t, "b", "shop.example.com") }},
+		"an Ingress of another one is seen now": {2, func(t *testing.T, r, _ replica) { r.shows(t, claimOf("b", "nginx", "shop.example.com")) }},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := newServer()
@@ -327,7 +314,7 @@ func TestAHoldOfADeletedJournal(t *testing.T) {
 // Where others have hosts in a domain, nobody has to wait for a hold that is not to be had.
 func TestNoHoldIsTriedInASharedDomain(t *testing.T) {
 	for what, prepare := range map[string]func(r, other replica){
-		"stored":    func(r, _ replica) { r.stores(t, "b", "b.example.com") },
+		"stored":    func(r, _ replica) { r.shows(t, claimOf("b", "nginx", "b.example.com")) },
 		"asked for": func(_, other replica) { other.must(t, true, claimOf("b", "nginx", "b.example.com")) },
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -468,22 +455,6 @@ func TestAStateThatLagsBehindAHold(t *testing.T) {
 	second.state.reach(7)
 	second.must(t, false, claimOf("b", "nginx", "covered.example.com"))
 	second.must(t, true, claimOf("b", "nginx", "other.example.com"))
-}
-
-// shows has the state show what a claim was about.
-func (r replica) shows(t *testing.T, claim state.HostClaim) {
-	t.Helper()
-	var rules []any
-	for _, host := range claim.Hosts {
-		rules = append(rules, map[string]any{"host": host.Host})
-	}
-	object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-		"metadata": map[string]any{"namespace": claim.Namespace, "name": claim.Name, "uid": string(claim.UID), "generation": claim.Generation},
-		"spec":     map[string]any{"ingressClassName": claim.Class, "rules": rules}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.state.Put(object)
 }
 
 // Whatever is asked for, where and when, and whatever a replica sees late: no two namespaces are given one name, and nobody waits

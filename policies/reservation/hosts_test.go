@@ -55,9 +55,21 @@ func (r replica) ask(t *testing.T, claim state.HostClaim) <-chan bool {
 // holds the Ingress a/web.
 func (r replica) holds(t *testing.T, uid string, generation int, host string) {
 	t.Helper()
+	claim := claimOf("a", "nginx", host)
+	claim.UID, claim.Generation = types.UID(uid), int64(generation)
+	r.shows(t, claim)
+}
+
+// shows has the state show what a claim was about.
+func (r replica) shows(t testing.TB, claim state.HostClaim) {
+	t.Helper()
+	var rules []any
+	for _, host := range claim.Hosts {
+		rules = append(rules, map[string]any{"host": host.Host})
+	}
 	object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-		"metadata": map[string]any{"namespace": "a", "name": "web", "uid": uid, "generation": generation},
-		"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": host}}}})
+		"metadata": map[string]any{"namespace": claim.Namespace, "name": claim.Name, "uid": string(claim.UID), "generation": claim.Generation},
+		"spec":     map[string]any{"ingressClassName": claim.Class, "rules": rules}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,12 +513,6 @@ func BenchmarkClaim(b *testing.B) {
 		if err != nil || !free {
 			b.Fatal(free, err)
 		}
-		object, err := engine.FromGo(map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-			"metadata": map[string]any{"namespace": "a", "name": "web", "uid": string(claim.UID), "generation": 1},
-			"spec":     map[string]any{"ingressClassName": "nginx", "rules": []any{map[string]any{"host": claim.Hosts[0].Host}}}})
-		if err != nil {
-			b.Fatal(err)
-		}
-		r.state.Put(object)
+		r.shows(b, claim)
 	}
 }

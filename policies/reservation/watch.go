@@ -139,7 +139,7 @@ func (s store) Delete(x any) error {
 // lost has this journal written again that somebody deleted. A replica that starts meanwhile knows nothing of it, and so nothing
 // of what is held. It needs the lock.
 func (j *Journal) lost() {
-	j.dropHolds()
+	j.dropAllHolds()
 	if len(j.own) > 0 {
 		j.changed = true
 		j.signal()
@@ -240,7 +240,7 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 		seen.entries[e.ID] = &h
 	}
 	if j.others[lease.Name] = seen; seen.err != nil {
-		j.dropHolds()
+		j.dropAllHolds()
 	}
 	j.resolve()
 }

@@ -60,7 +60,7 @@ func (j *Journal) leave(ctx context.Context) {
 	defer cancel()
 	j.mu.Lock()
 	j.left = true
-	j.dropHolds()
+	j.dropAllHolds()
 	j.mu.Unlock()
 	r, ok := j.next()
 	for ok && j.put(ctx, r) != nil && ctx.Err() == nil {

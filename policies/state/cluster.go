@@ -227,7 +227,7 @@ func (c *Cluster) ClaimHosts(claim HostClaim, expires time.Time) (conflicts []fa
 	if err := c.fresh(ingressKind, "which hosts are taken"); err != nil {
 		return nil, nil, err
 	}
-	return c.Index.ClaimHosts(claim, expires, func(class string) (string, error) { return engine.ControllerOf(c, class) })
+	return c.Index.ClaimHosts(claim, expires, c.controllerOf)
 }
 
 // HostsFree tells whether no Ingress of another namespace is known to have one of the hosts. It is an error if what is known is too old.
@@ -235,9 +235,11 @@ func (c *Cluster) HostsFree(claims facts.HostClaims) (bool, error) {
 	if err := c.fresh(ingressKind, "which hosts are taken"); err != nil {
 		return false, err
 	}
-	conflicts, err := c.Index.HostConflicts(claims, func(class string) (string, error) { return engine.ControllerOf(c, class) })
+	conflicts, err := c.Index.HostConflicts(claims, c.controllerOf)
 	return err == nil && len(conflicts) == 0, err
 }
+
+func (c *Cluster) controllerOf(class string) (string, error) { return engine.ControllerOf(c, class) }
 
 // Namespace implements policies.Namespaces: from the state, or else from the API server, because a watch may
 // not have seen a namespace that was just created.
