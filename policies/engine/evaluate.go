@@ -114,22 +114,19 @@ func (p *Program) evaluateUnits(ctx context.Context, input *ast.Term, active []i
 	return out
 }
 
-// evaluate asks policies of the unit, which active and the outcomes name by their indexes in it. Of those that say
-// nothing the evaluator isn't asked.
+// evaluate asks policies of the unit, which active and the outcomes name by their indexes in it. The evaluator is asked about those
+// of which the screen doesn't know what they say.
 func (u *unit) evaluate(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) []Outcome {
-	remaining := u.screen.remaining(ctx, budget, input, active, asked)
-	if len(remaining) == len(active) {
-		return u.ask(ctx, budget, input, active, asked)
-	}
-	outcomes := make([]Outcome, len(active))
-	for i, policy := range active {
-		outcomes[i].Policy = policy
-	}
-	if len(remaining) == 0 {
+	outcomes, unknown := u.screen.outcomes(ctx, budget, input, active, asked)
+	if len(unknown) == 0 {
 		return outcomes
 	}
-	for _, said := range u.ask(ctx, budget, input, remaining, asked) {
-		outcomes[slices.Index(active, said.Policy)] = said
+	remaining := make([]int, len(unknown))
+	for i, at := range unknown {
+		remaining[i] = active[at]
+	}
+	for i, said := range u.ask(ctx, budget, input, remaining, asked) {
+		outcomes[unknown[i]] = said
 	}
 	return outcomes
 }

@@ -19,8 +19,8 @@ func (p *Program) Ask(ctx context.Context, in Input, active []int, asked ...Verb
 	return out
 }
 
-// Quiet are those of the active policies about which the evaluator isn't asked.
-func (p *Program) Quiet(ctx context.Context, in Input, active []int, asked ...Verb) []int {
+// Screened are those of the active policies about which the evaluator isn't asked.
+func (p *Program) Screened(ctx context.Context, in Input, active []int, asked ...Verb) []int {
 	input, err := in.term()
 	if err != nil {
 		return nil
@@ -29,7 +29,7 @@ func (p *Program) Quiet(ctx context.Context, in Input, active []int, asked ...Ve
 	var out []int
 	for _, policy := range active {
 		seat := p.seats[policy]
-		if len(seat.unit.screen.remaining(ctx, p.budget, input, []int{seat.index}, asked)) == 0 {
+		if _, unknown := seat.unit.screen.outcomes(ctx, p.budget, input, []int{seat.index}, asked); len(unknown) == 0 {
 			out = append(out, policy)
 		}
 	}

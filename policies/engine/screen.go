@@ -10,13 +10,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown/builtins"
 )
 
-// A screen finds out, without the evaluator, that a verb of a policy says nothing about an input. Most policies have
-// nothing to say of most objects, and the evaluator takes ten times as long to find that out.
+// A screen finds out what a verb of a policy says about an input without the evaluator, which takes several times as long.
 //
 // It reads the compiled rules and calls the same built-in functions, expression by expression in the evaluator's order,
-// and understands the part of Rego in which conditions are written. Whatever it does not understand, an error and a
-// conflict make it unsure: then the evaluator is asked, which alone says what a policy says. Tests hold the two
-// together on every case of the corpus, on the inputs of all Rego tests and on mutations of them.
+// and understands the part of Rego in which most rules are written. Whatever it does not understand, an error and a
+// conflict make it unsure: then the evaluator is asked. Tests hold the two together on every case of the corpus, on the inputs
+// of all Rego tests and on mutations of them, and on random rules.
 type screen struct {
 	verbs     []map[Verb]*document // of the unit's policies
 	documents int
@@ -53,24 +52,29 @@ func newScreen(u *unit) *screen {
 	return out
 }
 
-// remaining are those of the active policies that may say something by the verbs asked.
-func (s *screen) remaining(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) []int {
+// outcomes are what the active policies say by the verbs asked, and those of which that isn't known, by their places in active.
+func (s *screen) outcomes(ctx context.Context, budget Budget, input *ast.Term, active []int, asked []Verb) (out []Outcome, unknown []int) {
 	run := s.pool.Get().(*screening)
 	defer s.pool.Put(run)
 	run.input, run.meter = input, newMeter(ctx, Budget{Time: budget.Time, Steps: min(budget.Steps, screenSteps)})
 	run.context = topdown.BuiltinContext{Context: ctx, Cancel: run.meter, Cache: builtins.Cache{}}
-	var out []int
-	for _, policy := range active {
-		if !run.quiet(s.verbs[policy], asked) {
-			out = append(out, policy)
+	out = make([]Outcome, len(active))
+	for i, policy := range active {
+		var known bool
+		if out[i], known = run.outcome(s.verbs[policy], asked); !known {
+			unknown = append(unknown, i)
 		}
+		out[i].Policy = policy
 	}
 	run.meter.check()
 	if run.meter.reason != nil { // the evaluator will say why
-		out = active
+		unknown = unknown[:0]
+		for i := range active {
+			unknown = append(unknown, i)
+		}
 	}
 	run.forget()
-	return out
+	return out, unknown
 }
 
 // MaySay tells whether a verb of a policy could say something about some input. Where the parameters already rule that out,
@@ -86,7 +90,7 @@ func (s *screen) maySay(budget Budget, policy int, verb Verb) bool {
 	defer s.pool.Put(run)
 	run.meter = &meter{ctx: unending{}, deadline: time.Now().Add(budget.Time), limit: min(budget.Steps, screenSteps)}
 	run.context = topdown.BuiltinContext{Context: unending{}, Cancel: run.meter, Cache: builtins.Cache{}}
-	quiet := run.quiet(s.verbs[policy], []Verb{verb})
+	quiet := run.quiet(s.verbs[policy][verb])
 	run.forget()
 	return !quiet
 }
@@ -143,30 +147,43 @@ func (s *screening) forget() {
 	s.input, s.output, s.meter, s.context = nil, nil, nil, topdown.BuiltinContext{}
 }
 
-// quiet tells that none of the verbs says anything.
-func (s *screening) quiet(said map[Verb]*document, asked []Verb) (quiet bool) {
+// outcome is what a policy says by the verbs asked. Where that is not known, for whatever reason, the evaluator will say it.
+func (s *screening) outcome(said map[Verb]*document, asked []Verb) (out Outcome, known bool) {
 	defer func() {
-		if recover() != nil { // the evaluator will say what happened
-			quiet = false
+		if recover() != nil {
+			out, known = Outcome{}, false
 		}
 	}()
 	for _, verb := range asked {
-		if d := said[verb]; d != nil && s.says(d) {
+		d := said[verb]
+		if d == nil {
+			continue
+		}
+		if d.opaque || !d.set {
+			return Outcome{}, false
+		}
+		set, known := s.members(d)
+		if known != found || set != nil && out.add(verb, set) != nil {
+			return Outcome{}, false
+		}
+	}
+	return out, true
+}
+
+// quiet tells that a verb says nothing, whatever the input is.
+func (s *screening) quiet(d *document) (quiet bool) {
+	defer func() {
+		if recover() != nil {
+			quiet = false
+		}
+	}()
+	if d == nil || d.opaque {
+		return d == nil
+	}
+	for _, definition := range d.definitions {
+		if s.solve(definition, nil, nil) != none {
 			return false
 		}
 	}
 	return true
-}
-
-// says tells that a set may have an element.
-func (s *screening) says(d *document) bool {
-	if d.opaque {
-		return true
-	}
-	for _, definition := range d.definitions {
-		if s.solve(definition, nil, nil) != none {
-			return true
-		}
-	}
-	return false
 }

@@ -55,6 +55,7 @@ const (
 	operandInput    // with a path
 	operandDocument // with a path
 	operandArray
+	operandObject
 )
 
 // operand is a term.
@@ -63,11 +64,15 @@ type operand struct {
 	constant *ast.Term
 	slot     int // also the base of a path
 	document *document
-	elements []operand // of an array
+	elements []operand   // of an array, or of an object
+	keys     []*ast.Term // of an object, in the order of its elements
 	path     []operand
 }
 
 func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path) == 0 }
+
+// isPattern tells that a value may bind variables of it.
+func (o *operand) isPattern() bool { return o.isVariable() || o.kind == operandArray }
 
 func (o *operand) understood() bool {
 	opaque := func(part operand) bool { return !part.understood() }
@@ -168,11 +173,6 @@ func (r *bodyReader) step(expr *ast.Expr) step {
 	return step{}
 }
 
-// composing are functions that make up what is said, after all conditions: where one is reached, something is said.
-func composing() []string {
-	return []string{boundedPrefix + "sprintf", boundedPrefix + "internal.template_string"}
-}
-
 func (r *bodyReader) call(expr *ast.Expr, terms []*ast.Term) step {
 	if expr.IsEquality() {
 		return step{kind: stepEqual, first: r.operand(terms[1]), second: r.operand(terms[2])}
@@ -195,7 +195,7 @@ func (r *bodyReader) call(expr *ast.Expr, terms []*ast.Term) step {
 			builtin = &topdown.Builtin{Decl: decl, Func: call}
 		}
 	}
-	if builtin == nil || builtin.Decl.Relation || builtin.Decl.Decl.Result() == nil || slices.Contains(composing(), name.String()) {
+	if builtin == nil || builtin.Decl.Relation || builtin.Decl.Decl.Result() == nil {
 		return step{}
 	}
 	return callStep(step{kind: stepBuiltin, builtin: builtin}, operands, builtin.Decl.Decl.Arity())
@@ -233,12 +233,31 @@ func (r *bodyReader) operand(term *ast.Term) operand {
 		return operand{kind: operandArray, elements: elements}
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 		return operand{kind: operandConstant, constant: term}
-	case ast.Object, ast.Set:
+	case ast.Object:
+		if isConstant(term) {
+			return operand{kind: operandConstant, constant: term}
+		}
+		return r.object(value)
+	case ast.Set:
 		if isConstant(term) {
 			return operand{kind: operandConstant, constant: term}
 		}
 	}
 	return operand{}
+}
+
+// object is an object whose keys are constants.
+func (r *bodyReader) object(value ast.Object) operand {
+	out := operand{kind: operandObject}
+	keysKnown := true
+	value.Foreach(func(key, element *ast.Term) {
+		keysKnown = keysKnown && isConstant(key)
+		out.keys, out.elements = append(out.keys, key), append(out.elements, r.operand(element))
+	})
+	if !keysKnown {
+		return operand{}
+	}
+	return out
 }
 
 // isConstant tells whether a term is its own value. The value of a default rule may be a comprehension or a template

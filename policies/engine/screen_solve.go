@@ -41,15 +41,18 @@ type goal struct {
 	into  *sink // nil to end with the first solution
 }
 
-// sink takes the values of solutions: one that all have, or all of them if there is a set.
+// sink takes the values of solutions: one that all have, or all of them.
 type sink struct {
+	all   bool
 	value *ast.Term
-	set   ast.Set
+	set   ast.Set // nil while there is none
 }
 
 func (k *sink) take(value *ast.Term) result {
 	switch {
-	case k.set != nil:
+	case k.all && k.set == nil:
+		k.set = ast.NewSet(value)
+	case k.all:
 		k.set.Add(value)
 	case k.value == nil:
 		k.value = value
@@ -102,7 +105,7 @@ func (f solving) steps(at int) result {
 		if known != found {
 			return known
 		}
-		return f.pass(value, test{variable: st.out}, at)
+		return f.pass(value, test{pattern: st.out}, at)
 	}
 	return unsure
 }
@@ -112,15 +115,15 @@ func (f solving) isFree(o *operand) bool { return o.isVariable() && f.slots[f.ba
 
 // test is what a value has to pass: to match an operand, to equal a term, or not to be false.
 type test struct {
-	variable *operand
-	equals   *ast.Term
+	pattern *operand
+	equals  *ast.Term
 }
 
 // pass goes on to the step behind at if a value passes.
 func (f solving) pass(value *ast.Term, t test, at int) result {
 	switch {
-	case t.variable != nil:
-		return f.matching(t.variable, value, at)
+	case t.pattern != nil:
+		return f.matching(t.pattern, value, at)
 	case t.equals != nil:
 		if !t.equals.Equal(value) {
 			return none
@@ -144,17 +147,17 @@ func (f solving) equal(a, b *operand, at int) result {
 		return f.matching(a, right, at)
 	case knownA == found:
 		return f.matching(b, left, at)
-	case a.isVariable(): // and an iteration on the other side
-		return f.each(b, test{variable: a}, at)
-	case b.isVariable():
-		return f.each(a, test{variable: b}, at)
+	case a.isPattern(): // and an iteration on the other side
+		return f.each(b, test{pattern: a}, at)
+	case b.isPattern():
+		return f.each(a, test{pattern: b}, at)
 	}
 	return unsure
 }
 
 // matching goes on if an operand can be a value.
 func (f solving) matching(o *operand, value *ast.Term, at int) result {
-	if !o.isVariable() && o.kind != operandArray {
+	if !o.isPattern() {
 		return f.each(o, test{equals: value}, at)
 	}
 	mark, out := len(f.trail), none

@@ -59,6 +59,16 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 			terms[i] = element
 		}
 		return ast.ArrayTerm(terms...), found
+	case operandObject:
+		pairs := make([][2]*ast.Term, len(o.elements))
+		for i := range o.elements {
+			element, known := f.valueOf(&o.elements[i])
+			if known != found {
+				return nil, known
+			}
+			pairs[i] = [2]*ast.Term{o.keys[i], element}
+		}
+		return ast.ObjectTerm(pairs...), found
 	}
 	return nil, unsure
 }
@@ -99,8 +109,8 @@ func (f solving) walk(from *ast.Term, path []operand, t test, at int) result {
 	for i := range path {
 		key, known := f.valueOf(&path[i])
 		switch {
-		case known == free && path[i].isVariable():
-			return f.iterate(from.Value, f.base+path[i].slot, path[i+1:], t, at)
+		case known == free:
+			return f.iterate(from.Value, &path[i], path[i+1:], t, at)
 		case known != found:
 			return orUnsure(known)
 		}
@@ -111,22 +121,22 @@ func (f solving) walk(from *ast.Term, path []operand, t test, at int) result {
 	return f.pass(from, t, at)
 }
 
-// iterate binds a variable to every key of a collection, and walks on from what is there.
-func (f solving) iterate(in ast.Value, slot int, path []operand, t test, at int) result {
+// iterate matches every key of a collection, and walks on from what is there.
+func (f solving) iterate(in ast.Value, wanted *operand, path []operand, t test, at int) result {
 	out := none
 	switch in := in.(type) {
 	case *ast.Array:
 		for i := 0; i < in.Len() && out == none; i++ {
-			out = f.enter(slot, ast.InternedTerm(i), in.Elem(i), path, t, at)
+			out = f.enter(wanted, ast.InternedTerm(i), in.Elem(i), path, t, at)
 		}
 	case ast.Object:
 		in.Until(func(key, element *ast.Term) bool {
-			out = f.enter(slot, key, element, path, t, at)
+			out = f.enter(wanted, key, element, path, t, at)
 			return out != none
 		})
 	case ast.Set:
 		for _, element := range in.Slice() {
-			if out = f.enter(slot, element, element, path, t, at); out != none {
+			if out = f.enter(wanted, element, element, path, t, at); out != none {
 				break
 			}
 		}
@@ -134,15 +144,15 @@ func (f solving) iterate(in ast.Value, slot int, path []operand, t test, at int)
 	return out
 }
 
-// enter walks on from one element of a collection.
-func (f solving) enter(slot int, key, element *ast.Term, path []operand, t test, at int) result {
+// enter walks on from one element of a collection, if its key matches.
+func (f solving) enter(wanted *operand, key, element *ast.Term, path []operand, t test, at int) result {
 	if f.meter.Cancelled() {
 		return unsure
 	}
-	mark := len(f.trail)
-	f.slots[slot] = key
-	f.trail = append(f.trail, slot)
-	out := f.walk(element, path, t, at)
+	mark, out := len(f.trail), none
+	if f.match(wanted, key, &out) {
+		out = f.walk(element, path, t, at)
+	}
 	f.unbind(mark)
 	return out
 }
@@ -209,13 +219,22 @@ func (s *screening) only(d *definition, arguments []*ast.Term) (*ast.Term, resul
 }
 
 func (s *screening) elements(d *document) (*ast.Term, result) {
-	values := sink{set: ast.NewSet()}
+	set, known := s.members(d)
+	if set == nil {
+		set = ast.NewSet()
+	}
+	return ast.NewTerm(set), known
+}
+
+// members are what a set has; nil for an empty one.
+func (s *screening) members(d *document) (ast.Set, result) {
+	values := sink{all: true}
 	for _, definition := range d.definitions {
 		if s.solve(definition, nil, &values) == unsure {
 			return nil, unsure
 		}
 	}
-	return ast.NewTerm(values.set), found
+	return values.set, found
 }
 
 // call is the value of a call.
