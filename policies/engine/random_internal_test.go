@@ -102,7 +102,7 @@ func (w *writer) function() string {
 }
 
 func (w *writer) term(depth int) string {
-	n := w.IntN(20)
+	n := w.IntN(23)
 	if depth <= 0 {
 		n %= 13
 	}
@@ -121,10 +121,15 @@ func (w *writer) term(depth int) string {
 		return `{"a": ` + w.term(depth-1) + "}"
 	case n == 17:
 		return "{" + w.term(depth-1) + "}"
+	case n == 18:
+		return "{" + w.term(depth-1) + ": " + w.term(depth-1) + w.one("", `, "b": `+w.term(depth-1)) + "}"
+	case n == 19:
+		return w.one(`sprintf("%v", [`+w.term(depth-1)+"])", `$"a{`+w.one(append(w.vars, "o.a", "o.map.b", "1")...)+`}"`)
 	}
 	return w.within(func() string {
 		body := w.condition(depth - 1)
-		return w.one("[%s | %s]", "{%s | %s}") + "\x00" + w.term(depth-1) + "\x00" + body
+		value := w.term(depth - 1)
+		return w.one("[%s | %s]\x00", "{%s | %s}\x00", "{%s | %s}\x00"+w.term(depth-1)+": ") + value + "\x00" + body
 	})
 }
 

@@ -162,8 +162,8 @@ func (s *screening) outcome(said map[Verb]*document, asked []Verb) (out Outcome,
 		if d.opaque || !d.set {
 			return Outcome{}, false
 		}
-		set, known := s.members(d)
-		if known != found || set != nil && out.add(verb, set) != nil {
+		said := sink{all: true}
+		if s.collect(d, &said) == unsure || said.set != nil && out.add(verb, said.set) != nil {
 			return Outcome{}, false
 		}
 	}

@@ -55,7 +55,9 @@ const (
 	operandInput    // with a path
 	operandDocument // with a path
 	operandArray
+	operandSet
 	operandObject
+	operandComprehension
 )
 
 // operand is a term.
@@ -64,9 +66,17 @@ type operand struct {
 	constant *ast.Term
 	slot     int // also the base of a path
 	document *document
-	elements []operand   // of an array, or of an object
-	keys     []*ast.Term // of an object, in the order of its elements
+	elements []operand // of an array or a set, or the values of an object
+	keys     []operand // of an object, in the order of its elements
+	inner    *comprehension
 	path     []operand
+}
+
+// comprehension makes a collection of the solutions of a body, which knows the variables of the body that it stands in.
+type comprehension struct {
+	kind  operandKind // what it makes
+	body  []step
+	value operand // of a solution; of an object [key, value]
 }
 
 func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path) == 0 }
@@ -76,7 +86,7 @@ func (o *operand) isPattern() bool { return o.isVariable() || o.kind == operandA
 
 func (o *operand) understood() bool {
 	opaque := func(part operand) bool { return !part.understood() }
-	return o.kind != operandOpaque && !slices.ContainsFunc(o.elements, opaque) && !slices.ContainsFunc(o.path, opaque)
+	return o.kind != operandOpaque && !slices.ContainsFunc(slices.Concat(o.elements, o.keys, o.path), opaque)
 }
 
 func (s *step) understood() bool {
@@ -224,40 +234,53 @@ func (r *bodyReader) operand(term *ast.Term) operand {
 		return r.base(value)
 	case ast.Ref:
 		return r.ref(value)
-	case *ast.Array:
-		if isConstant(term) {
-			return operand{kind: operandConstant, constant: term}
-		}
-		elements := make([]operand, 0, value.Len())
-		value.Foreach(func(element *ast.Term) { elements = append(elements, r.operand(element)) })
-		return operand{kind: operandArray, elements: elements}
 	case ast.Null, ast.Boolean, ast.Number, ast.String:
 		return operand{kind: operandConstant, constant: term}
-	case ast.Object:
+	case *ast.ArrayComprehension:
+		return r.comprehension(term, operandArray, value.Body, value.Term)
+	case *ast.SetComprehension:
+		return r.comprehension(term, operandSet, value.Body, value.Term)
+	case *ast.ObjectComprehension:
+		return r.comprehension(term, operandObject, value.Body, ast.ArrayTerm(value.Key, value.Value))
+	case ast.Object, ast.Set, *ast.Array:
 		if isConstant(term) {
 			return operand{kind: operandConstant, constant: term}
 		}
-		return r.object(value)
-	case ast.Set:
-		if isConstant(term) {
-			return operand{kind: operandConstant, constant: term}
-		}
+		return r.collection(value)
 	}
 	return operand{}
 }
 
-// object is an object whose keys are constants.
-func (r *bodyReader) object(value ast.Object) operand {
-	out := operand{kind: operandObject}
-	keysKnown := true
-	value.Foreach(func(key, element *ast.Term) {
-		keysKnown = keysKnown && isConstant(key)
-		out.keys, out.elements = append(out.keys, key), append(out.elements, r.operand(element))
-	})
-	if !keysKnown {
-		return operand{}
+// collection is one that has variables.
+func (r *bodyReader) collection(value ast.Value) (out operand) {
+	element := func(term *ast.Term) { out.elements = append(out.elements, r.operand(term)) }
+	switch value := value.(type) {
+	case *ast.Array:
+		out.kind = operandArray
+		value.Foreach(element)
+	case ast.Set:
+		out.kind = operandSet
+		value.Foreach(element)
+	case ast.Object:
+		out.kind = operandObject
+		value.Foreach(func(key, value *ast.Term) {
+			out.keys = append(out.keys, r.operand(key))
+			element(value)
+		})
 	}
 	return out
+}
+
+// comprehension is read unless the evaluator has an index for it: then it is evaluated otherwise, for all values of a variable.
+func (r *bodyReader) comprehension(term *ast.Term, kind operandKind, body ast.Body, value *ast.Term) operand {
+	if r.compiler.ComprehensionIndex(term) != nil {
+		return operand{}
+	}
+	inner := &comprehension{kind: kind, body: r.steps(body), value: r.operand(value)}
+	if !inner.value.understood() {
+		return operand{}
+	}
+	return operand{kind: operandComprehension, inner: inner}
 }
 
 // isConstant tells whether a term is its own value. The value of a default rule may be a comprehension or a template

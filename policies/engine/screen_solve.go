@@ -43,13 +43,17 @@ type goal struct {
 
 // sink takes the values of solutions: one that all have, or all of them.
 type sink struct {
-	all   bool
-	value *ast.Term
-	set   ast.Set // nil while there is none
+	all     bool
+	ordered bool // each of all, in the order in which they are found
+	value   *ast.Term
+	list    []*ast.Term
+	set     ast.Set // nil while there is none
 }
 
 func (k *sink) take(value *ast.Term) result {
 	switch {
+	case k.ordered:
+		k.list = append(k.list, value)
 	case k.all && k.set == nil:
 		k.set = ast.NewSet(value)
 	case k.all:
@@ -60,6 +64,14 @@ func (k *sink) take(value *ast.Term) result {
 		return unsure
 	}
 	return none
+}
+
+// members are all values that a sink took.
+func (k *sink) members() ast.Set {
+	if k.set == nil {
+		return ast.NewSet()
+	}
+	return k.set
 }
 
 func (f solving) solved() result {

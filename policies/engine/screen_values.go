@@ -49,28 +49,79 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 		return f.input, found
 	case operandDocument:
 		return f.document(o.document)
-	case operandArray:
-		terms := make([]*ast.Term, len(o.elements))
-		for i := range o.elements {
-			element, known := f.valueOf(&o.elements[i])
-			if known != found {
-				return nil, known
-			}
-			terms[i] = element
+	case operandArray, operandSet:
+		terms, known := f.valuesOf(o.elements)
+		if known != found {
+			return nil, known
+		}
+		if o.kind == operandSet {
+			return ast.SetTerm(terms...), found
 		}
 		return ast.ArrayTerm(terms...), found
 	case operandObject:
-		pairs := make([][2]*ast.Term, len(o.elements))
-		for i := range o.elements {
-			element, known := f.valueOf(&o.elements[i])
-			if known != found {
-				return nil, known
-			}
-			pairs[i] = [2]*ast.Term{o.keys[i], element}
+		keys, known := f.valuesOf(o.keys)
+		if known != found {
+			return nil, known
 		}
-		return ast.ObjectTerm(pairs...), found
+		values, known := f.valuesOf(o.elements)
+		if known != found {
+			return nil, known
+		}
+		return objectOf(keys, values)
+	case operandComprehension:
+		return f.comprehend(o.inner)
 	}
 	return nil, unsure
+}
+
+// valuesOf are the values of all operands. If one has none, the result says why.
+func (f solving) valuesOf(operands []operand) ([]*ast.Term, result) {
+	out := make([]*ast.Term, len(operands))
+	all := found
+	for i := range operands {
+		value, known := f.valueOf(&operands[i])
+		switch {
+		case known == unsure:
+			return nil, unsure
+		case known != found && all == found:
+			all = known
+		}
+		out[i] = value
+	}
+	return out, all
+}
+
+// objectOf makes an object. Two values of one key are a conflict.
+func objectOf(keys, values []*ast.Term) (*ast.Term, result) {
+	out := ast.NewObject()
+	for i, key := range keys {
+		if other := out.Get(key); other != nil && !other.Equal(values[i]) {
+			return nil, unsure
+		}
+		out.Insert(key, values[i])
+	}
+	return ast.NewTerm(out), found
+}
+
+// comprehend collects the solutions of a body.
+func (f solving) comprehend(c *comprehension) (*ast.Term, result) {
+	values := sink{all: true, ordered: c.kind != operandSet}
+	inner := solving{screening: f.screening, base: f.base, goal: goal{c.body, &c.value, &values}}
+	if inner.steps(0) == unsure {
+		return nil, unsure
+	}
+	switch c.kind {
+	case operandSet:
+		return ast.NewTerm(values.members()), found
+	case operandArray:
+		return ast.ArrayTerm(values.list...), found
+	}
+	keys, elements := make([]*ast.Term, len(values.list)), make([]*ast.Term, len(values.list))
+	for i, pair := range values.list {
+		both := pair.Value.(*ast.Array)
+		keys[i], elements[i] = both.Elem(0), both.Elem(1)
+	}
+	return objectOf(keys, elements)
 }
 
 // lookup is one step of a path; nil for undefined.
@@ -219,22 +270,21 @@ func (s *screening) only(d *definition, arguments []*ast.Term) (*ast.Term, resul
 }
 
 func (s *screening) elements(d *document) (*ast.Term, result) {
-	set, known := s.members(d)
-	if set == nil {
-		set = ast.NewSet()
+	values := sink{all: true}
+	if s.collect(d, &values) == unsure {
+		return nil, unsure
 	}
-	return ast.NewTerm(set), known
+	return ast.NewTerm(values.members()), found
 }
 
-// members are what a set has; nil for an empty one.
-func (s *screening) members(d *document) (ast.Set, result) {
-	values := sink{all: true}
+// collect puts what a set has into a sink.
+func (s *screening) collect(d *document, into *sink) result {
 	for _, definition := range d.definitions {
-		if s.solve(definition, nil, &values) == unsure {
-			return nil, unsure
+		if s.solve(definition, nil, into) == unsure {
+			return unsure
 		}
 	}
-	return values.set, found
+	return found
 }
 
 // call is the value of a call.
