@@ -215,7 +215,11 @@ func listState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error)
 	if err != nil {
 		return nil, err
 	}
-	return arrayOf(objects), nil
+	terms := make([]*ast.Term, len(objects))
+	for i, o := range objects {
+		terms[i] = ast.NewTerm(o.value)
+	}
+	return ast.NewArray(terms...), nil
 }
 
 func getState(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value, error) {

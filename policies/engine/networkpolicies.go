@@ -26,9 +26,25 @@ type PolicyList struct {
 	policies []*facts.Policy
 }
 
-// NewPolicyList makes a list of documents, and of what ReadPolicy reads of each.
-func NewPolicyList(documents []Document, policies []*facts.Policy) *PolicyList {
-	return &PolicyList{array: arrayOf(documents), policies: policies}
+// NetworkPolicy is a NetworkPolicy as Rego and as facts read it.
+type NetworkPolicy struct {
+	object *ast.Term
+	policy *facts.Policy
+}
+
+// ReadNetworkPolicy reads a NetworkPolicy.
+func ReadNetworkPolicy(object Document) (NetworkPolicy, error) {
+	policy, err := readPolicy(object)
+	return NetworkPolicy{ast.NewTerm(object.value), policy}, err
+}
+
+// NewPolicyList makes a list of NetworkPolicies.
+func NewPolicyList(all []NetworkPolicy) *PolicyList {
+	objects, policies := make([]*ast.Term, len(all)), make([]*facts.Policy, len(all))
+	for i, p := range all {
+		objects[i], policies[i] = p.object, p.policy
+	}
+	return &PolicyList{array: ast.NewArray(objects...), policies: policies}
 }
 
 // Policies are the list as facts read it. It must not be changed.
@@ -37,20 +53,12 @@ func (l *PolicyList) Policies() []*facts.Policy { return l.policies }
 // Objects are the list as Rego reads it.
 func (l *PolicyList) Objects() []Document { return Document{l.array}.Elements() }
 
-func arrayOf(documents []Document) *ast.Array {
-	terms := make([]*ast.Term, len(documents))
-	for i, d := range documents {
-		terms[i] = ast.NewTerm(d.value)
-	}
-	return ast.NewArray(terms...)
-}
-
 var networkPolicyKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "NetworkPolicy"}
 
 var networkPolicyDecoder = sync.OnceValue(func() decoder { return decoderOf(reflect.TypeFor[networkingv1.NetworkPolicy]()) })
 
-// ReadPolicy reads a NetworkPolicy as facts do.
-func ReadPolicy(object Document) (*facts.Policy, error) {
+// readPolicy reads a NetworkPolicy as facts do.
+func readPolicy(object Document) (*facts.Policy, error) {
 	np := &networkingv1.NetworkPolicy{}
 	if err := networkPolicyDecoder()(object.value, reflect.ValueOf(np).Elem()); err != nil {
 		return nil, fmt.Errorf("decode NetworkPolicy: %w", err)
@@ -103,7 +111,7 @@ func policiesIn(bctx topdown.BuiltinContext, term *ast.Term) ([]*facts.Policy, e
 	out := make([]*facts.Policy, array.Len())
 	for i := range out {
 		var err error
-		if out[i], err = ReadPolicy(Document{array.Elem(i).Value}); err != nil {
+		if out[i], err = readPolicy(Document{array.Elem(i).Value}); err != nil {
 			return nil, fmt.Errorf("%d: %w", i, err)
 		}
 	}

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // stored is a state with NetworkPolicies.
@@ -23,11 +21,11 @@ func (s stored) Get(schema.GroupKind, string, string) (engine.Document, bool, er
 // indexed keeps them as facts read them, too.
 type indexed struct {
 	stored
-	policies []*facts.Policy
+	policies []engine.NetworkPolicy
 }
 
 func (i indexed) NetworkPolicies(string) (*engine.PolicyList, error) {
-	return engine.NewPolicyList(i.documents, i.policies), nil
+	return engine.NewPolicyList(i.policies), nil
 }
 
 const widePolicy = `{"metadata":{"namespace":"shop","name":%q},"spec":{"policyTypes":["Egress"],"egress":[{"to":[{"ipBlock":{"cidr":%q}}]}]}}`
@@ -59,13 +57,16 @@ deny contains sprintf("%d with %v", [count(others), wide.with]) if {
 `})
 	program := compile(t, library, "wide")
 	documents := []engine.Document{parsed(t, fmt.Sprintf(widePolicy, "other", "52.0.0.0/8"))}
-	other := facts.NewPolicy(&networkingv1.NetworkPolicy{})
+	other, err := engine.ReadNetworkPolicy(parsed(t, `{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		state engine.State
 		want  string
 	}{
 		"documents": {stored{documents}, `1 with ["other"]`},
-		"an index":  {indexed{stored{documents}, []*facts.Policy{other}}, ""},
+		"an index":  {indexed{stored{documents}, []engine.NetworkPolicy{other}}, ""},
 	} {
 		in := input(t, fmt.Sprintf(widePolicy, "one", "20.0.0.0/8"))
 		in.State = c.state

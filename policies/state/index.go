@@ -18,8 +18,8 @@ import (
 
 // Index holds objects by kind, namespace and name. It is safe for concurrent use, and what it returns is
 // never changed by later writes. It knows only what was put in: it can't tell an object that doesn't exist
-// from one that nobody told it of. Putting and deleting take constant time; a List after a change of its
-// folder sorts the folder anew.
+// from one that nobody told it of. Putting and deleting take constant time in a folder that nobody
+// has listed, and copy the list of one that somebody has.
 type Index struct {
 	hosts *hostIndex
 
@@ -32,14 +32,40 @@ type Index struct {
 // folder is the objects of one kind in one namespace.
 type folder struct {
 	objects map[string]*entry
-	sorted  []*entry // by name; nil after a change, and replaced, never changed
+	sorted  []*entry // by name; nil until it is asked for, and replaced, never changed
 	// policies is sorted as NetworkPolicies; nil for other kinds, and until it is asked for.
 	policies *NamespacePolicies
 	read     int         // how many objects the last list of NetworkPolicies had that is counted; see readFolders
 	asked    atomic.Bool // for policies, since its last turn
 }
 
-func (f *folder) changed() { f.sorted, f.policies = nil, nil }
+// put adds an entry, or replaces the one of its name.
+func (f *folder) put(e *entry) {
+	f.objects[e.name], f.policies = e, nil
+	if f.sorted == nil {
+		return
+	}
+	at, there := f.place(e.name)
+	after := at
+	if there {
+		after++
+	}
+	f.sorted = slices.Concat(f.sorted[:at], []*entry{e}, f.sorted[after:])
+}
+
+// remove takes an entry out, if it is there.
+func (f *folder) remove(name string) {
+	delete(f.objects, name)
+	f.policies = nil
+	if at, there := f.place(name); there {
+		f.sorted = slices.Concat(f.sorted[:at], f.sorted[at+1:])
+	}
+}
+
+// place is where a name is in sorted, or would be.
+func (f *folder) place(name string) (at int, there bool) {
+	return slices.BinarySearchFunc(f.sorted, name, func(e *entry, name string) int { return strings.Compare(e.name, name) })
+}
 
 // entry is an object. What comes from an API server stays in its JSON form, a tenth in size, until somebody asks
 // for it: most Ingresses are only ever looked up by host.
@@ -100,16 +126,14 @@ func (x *Index) insert(kind schema.GroupKind, namespace string, e *entry) {
 		f = &folder{objects: map[string]*entry{}}
 		x.kinds[kind][namespace] = f
 	}
-	f.objects[e.name] = e
-	f.changed()
+	f.put(e)
 }
 
 // Delete removes an object if it is there.
 func (x *Index) Delete(kind schema.GroupKind, namespace, name string) {
 	x.mu.Lock()
 	if f := x.kinds[kind][namespace]; f != nil {
-		delete(f.objects, name)
-		if f.changed(); len(f.objects) == 0 {
+		if f.remove(name); len(f.objects) == 0 {
 			delete(x.kinds[kind], namespace)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/policies/facts"
 )
 
 // PolicyChange is an update or deletion of a NetworkPolicy, named by the object that it would change: an API server
@@ -35,15 +34,14 @@ func (c PolicyChange) Pending(uid, version string) bool {
 type LivePolicy struct {
 	Name, UID, ResourceVersion string
 
-	document engine.Document
-	policy   *facts.Policy
+	read engine.NetworkPolicy
 }
 
 // NewLivePolicy reads a NetworkPolicy.
 func NewLivePolicy(document engine.Document) (LivePolicy, error) {
-	policy, err := engine.ReadPolicy(document)
+	read, err := engine.ReadNetworkPolicy(document)
 	metadata := document.Get("metadata")
-	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), document, policy}, err
+	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), read}, err
 }
 
 // NamespacePolicies are the NetworkPolicies of a namespace, sorted by name. They are immutable.
@@ -58,11 +56,11 @@ func NewNamespacePolicies(each []LivePolicy) *NamespacePolicies {
 }
 
 func listOf(each []LivePolicy) *engine.PolicyList {
-	documents, policies := make([]engine.Document, len(each)), make([]*facts.Policy, len(each))
-	for i, p := range each {
-		documents[i], policies[i] = p.document, p.policy
+	read := make([]engine.NetworkPolicy, len(each))
+	for i := range each {
+		read[i] = each[i].read
 	}
-	return engine.NewPolicyList(documents, policies)
+	return engine.NewPolicyList(read)
 }
 
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.
