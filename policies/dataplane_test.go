@@ -10,10 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 )
 
 const namedPort = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"web","namespace":"shop"},
@@ -22,7 +21,7 @@ const namedPort = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","
 // toldGate has a policy of the dataplane's rule with parameters, and whatever --dataplane says.
 func toldGate(t *testing.T, parameters, flag string, exist ...string) *policies.Gate {
 	t.Helper()
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +85,7 @@ func TestDataplane(t *testing.T) {
 }
 
 func TestDataplaneThatThereIsNot(t *testing.T) {
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 )
 
 // inlineModule is a rule of a policy's own that uses what Sluice ships for rules, as a platform team would write it.
@@ -73,7 +73,7 @@ func thousand(t testing.TB, library *engine.Library) []v1alpha1.GatePolicy {
 
 func shipped(t testing.TB) *engine.Library {
 	t.Helper()
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}

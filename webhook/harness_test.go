@@ -15,10 +15,9 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 )
 
 var ingressKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
@@ -89,7 +88,7 @@ func newGate(t testing.TB, rules ...string) *policies.Gate {
 
 func gateOf(t testing.TB, specs ...v1alpha1.GatePolicy) *policies.Gate {
 	t.Helper()
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,7 @@ import (
 
 	"github.com/sluice-gate/sluice/cmd/serve"
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/rego"
+	"github.com/sluice-gate/sluice/policies/profile"
 )
 
 // defaultNamespace is where config/ installs Sluice.
@@ -51,7 +50,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 			}
 			ctrl.SetLogger(log)
 			o.Log = log
-			if o.Library, err = engine.Load(rego.Rules); err != nil {
+			if o.Library, err = profile.ShippedRules(); err != nil {
 				return fmt.Errorf("load the shipped rules: %w", err)
 			}
 			if o.Defaults, err = policies.DataplaneDefaults(o.Library, dataplane); err != nil {

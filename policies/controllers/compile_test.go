@@ -15,15 +15,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/sluice-gate/sluice/policies"
-	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 )
 
 // replica is a Compiler over a cluster that a test writes.
 func replica(t *testing.T, objects ...client.Object) (*Compiler, client.Client) {
 	t.Helper()
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}

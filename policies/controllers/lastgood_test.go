@@ -16,8 +16,8 @@ import (
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 )
 
 // recorded is a Compiler and what it did.
@@ -29,7 +29,7 @@ type recorded struct {
 
 func newRecorded(t *testing.T) *recorded {
 	t.Helper()
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -101,7 +102,7 @@ func Load(o Options) (*Set, error) {
 	for _, path := range o.Paths {
 		given.path(path)
 	}
-	library, err := engine.Load(rego.Rules, given.rules)
+	library, err := load(given.rules)
 	if err != nil {
 		given.problems = append(given.problems, faultProblems(err, given.rules)...)
 	}
@@ -109,6 +110,16 @@ func Load(o Options) (*Set, error) {
 		return nil, given.problems
 	}
 	return join(shipped, given, library), nil
+}
+
+// ShippedRules are the rules that Sluice ships, which are read once.
+var ShippedRules = sync.OnceValues(func() (*engine.Library, error) { return engine.Load(rego.Rules) })
+
+func load(given RegoFiles) (*engine.Library, error) {
+	if len(given) == 0 {
+		return ShippedRules()
+	}
+	return engine.Load(rego.Rules, given)
 }
 
 // readProfile reads a shipped profile.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/sluice-gate/sluice/policies"
 	"github.com/sluice-gate/sluice/policies/engine"
-	"github.com/sluice-gate/sluice/rego"
+	"github.com/sluice-gate/sluice/policies/profile"
 )
 
 //go:embed templates
@@ -184,7 +184,7 @@ func (r rule) render() (map[string][]byte, error) {
 		}
 		files[file] = []byte(formatted)
 	}
-	shipped, err := engine.Load(rego.Rules)
+	shipped, err := profile.ShippedRules()
 	if err != nil {
 		return nil, fmt.Errorf("new rule: %w", err)
 	}
