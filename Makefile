@@ -105,7 +105,7 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 
 .PHONY: envtest
 envtest: build tally certmanager helm ## suites against a real control plane
-	$(WITH_CONTROLPLANE) $(GO_TEST) -timeout 15m $$(go list ./test/... | grep -v /test/image)
+	$(WITH_CONTROLPLANE) $(GO_TEST) -p 3 -timeout 15m $$(go list ./test/... | grep -v /test/image)
 
 .PHONY: image
 image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out; with ARCH=arm64, for that, too

@@ -50,9 +50,9 @@ type Outcome struct {
 }
 
 // Evaluate asks the active policies (indexes into Policies) for the given verbs. Outcomes come in the
-// order of active. The common path is one query for all of a unit, and most programs are one unit; when that fails or
+// order of active. What the screen can't tell is one query for all of a unit, and most programs are one unit; when that fails or
 // runs over its budget, each of the unit's policies is asked alone, so that an error is blamed on its policy and the
-// others keep their results. The budget is for one query: at most two for each policy. Without a request every policy
+// others keep their results. The budget is for each of these: at most three for a policy. Without a request every policy
 // fails.
 func (p *Program) Evaluate(ctx context.Context, in Input, active []int, asked ...Verb) []Outcome {
 	if len(active) == 0 {

@@ -13,9 +13,11 @@ import (
 // A screen finds out what a verb of a policy says about an input without the evaluator, which takes several times as long.
 //
 // It reads the compiled rules and calls the same built-in functions, expression by expression in the evaluator's order,
-// and understands the part of Rego in which most rules are written. Whatever it does not understand, an error and a
+// and understands the part of Rego in which most rules are written. Whatever it does not understand, an error, a panic and a
 // conflict make it unsure: then the evaluator is asked. Tests hold the two together on every case of the corpus, on the inputs
-// of all Rego tests and on mutations of them, and on random rules.
+// of all Rego tests and on mutations of them, and on random rules. Two things may differ: a policy may be answered that the
+// evaluator would take too long for, and of equal numbers that are written differently, such as 1 and 1.0, which no API server
+// sends, the other may be in a message.
 type screen struct {
 	verbs     []map[Verb]*document // of the unit's policies
 	documents int
@@ -162,8 +164,8 @@ func (s *screening) outcome(said map[Verb]*document, asked []Verb) (out Outcome,
 		if d.opaque || !d.set {
 			return Outcome{}, false
 		}
-		said := sink{all: true}
-		if s.collect(d, &said) == unsure || said.set != nil && out.add(verb, said.set) != nil {
+		results := sink{all: true}
+		if s.collect(d, &results) == unsure || results.set != nil && out.add(verb, results.set) != nil {
 			return Outcome{}, false
 		}
 	}

@@ -12,6 +12,7 @@ type document struct {
 	id          int
 	set         bool // a rule with contains
 	opaque      bool // not understood
+	branches    bool // what it is may be the result of a function that has an else
 	definitions []*definition
 	fallback    *ast.Term // the value of a default rule; nil if there is none
 }
@@ -81,7 +82,7 @@ type comprehension struct {
 
 func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path) == 0 }
 
-// isPattern tells that a value may bind variables of it.
+// isPattern tells that a value may bind variables of it. Those of an object are never bound: it has to be known.
 func (o *operand) isPattern() bool { return o.isVariable() || o.kind == operandArray }
 
 func (o *operand) understood() bool {
@@ -129,6 +130,7 @@ func (r *screenReader) document(name ast.Ref) *document {
 		default:
 			d.set = rule.Head.RuleKind() == ast.MultiValue
 			d.definitions = append(d.definitions, r.definition(rule))
+			d.branches = d.branches || d.definitions[len(d.definitions)-1].branches()
 		}
 	}
 	return d
@@ -147,6 +149,13 @@ func (r *screenReader) definition(rule *ast.Rule) *definition {
 		d.otherwise = r.definition(rule.Else)
 	}
 	return d
+}
+
+// branches tells whether there is an else, or the result of a function that has one is in the value.
+func (d *definition) branches() bool {
+	return d.otherwise != nil || slices.ContainsFunc(d.body, func(s step) bool {
+		return s.kind == stepFunction && s.out != nil && s.function.branches
+	})
 }
 
 // bodyReader reads one body.

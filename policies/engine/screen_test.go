@@ -119,6 +119,13 @@ func TestScreenUnderstandsConditions(t *testing.T) {
 		"deny contains \"x\" if {\n\tf(1, [x, 2])\n\tx == 1\n}\nf(_) := 1 if o.a == 1 else := [1, 2]": "asks",
 		"deny contains \"x\" if {\n\tf(1, x)\n\tx == 2\n}\nf(_) := 1 if o.a == 1 else := 2":           "silent",
 
+		// a set that is looked up by a key, by which the evaluator binds f(1, x) beforehand, and so reaches the else
+		"deny contains \"x\" if seen[2]\nseen contains f(1)\nf(_) := 1 if o.a == 1 else := 2":               "asks",
+		"deny contains \"x\" if not seen[2]\nseen contains f(1)\nf(_) := 1 if o.a == 1 else := 2":           "asks",
+		"deny contains \"x\" if seen[2]\nseen contains g(1)\ng(x) := f(x)\nf(_) := 1 if o.a == 1 else := 2": "asks",
+		"deny contains \"x\" if seen[[_, 1]]\nseen contains i if some i, _ in o.list":                       "asks", // a panic
+		"deny contains \"x\" if 2 in seen\nseen contains f(1)\nf(_) := 1 if o.a == 1 else := 2":             "silent",
+		"deny contains \"x\" if seen[2]\nseen contains f(1)\nf(_) := 1 if o.a == 1":                         "silent",
 		// a default value that is computed
 		"deny contains \"x\" if some n in names\ndefault names := {n | some n in [1]}\nnames := {2} if o.a == 2": "asks",
 		"deny contains \"x\" if name == [\"a1\"]\ndefault name := [$\"a{1}\"]\nname := [] if o.a == 2":           "asks",

@@ -48,6 +48,9 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 		}
 		return f.input, found
 	case operandDocument:
+		if len(o.path) > 0 && f.narrows(o.document, &o.path[0]) {
+			return nil, unsure
+		}
 		return f.document(o.document)
 	case operandArray, operandSet:
 		terms, known := f.valuesOf(o.elements)
@@ -74,6 +77,17 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 	return nil, unsure
 }
 
+// narrows tells whether the evaluator finds something else behind a key than what the whole set has there: it binds the variables
+// of a set's element by the key before it evaluates a body, so that f(1, x) may go on to an else that makes x be what the key says,
+// and it can't use a variable as an index that is bound to a pattern.
+func (f solving) narrows(d *document, key *operand) bool {
+	if !d.set || f.isFree(key) {
+		return false
+	}
+	_, known := f.valueOf(key)
+	return d.branches || known != found
+}
+
 // valuesOf are the values of all operands. If one has none, the result says why.
 func (f solving) valuesOf(operands []operand) ([]*ast.Term, result) {
 	out := make([]*ast.Term, len(operands))
@@ -91,7 +105,7 @@ func (f solving) valuesOf(operands []operand) ([]*ast.Term, result) {
 	return out, all
 }
 
-// objectOf makes an object. Two values of one key are a conflict.
+// objectOf makes an object. With two values of one key, a comprehension is in conflict, and a literal is left to the evaluator.
 func objectOf(keys, values []*ast.Term) (*ast.Term, result) {
 	out := ast.NewObject()
 	for i, key := range keys {
@@ -234,7 +248,7 @@ func (s *screening) evaluate(d *document, arguments []*ast.Term) (*ast.Term, res
 		switch {
 		case known == unsure, known == found && value != nil && !value.Equal(mine):
 			return nil, unsure
-		case known == found:
+		case known == found && value == nil: // of equal numbers the first is kept: 1 and 1.0
 			value = mine
 		}
 	}
