@@ -8,11 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agnivade/levenshtein"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/spelling"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
@@ -137,19 +137,9 @@ func nearestRule(library *engine.Library, id string) string {
 	return "; `sluice rules` lists them"
 }
 
-// nearest suggests the name that a misspelt one could mean: one that goes on where it ends, or else the nearest; "" if none
-// is like it. Of names as near the first one counts.
+// nearest suggests the name that a misspelt one could mean; "" if none is like it.
 func nearest(names []string, misspelt string) string {
-	best, distance := "", min(6, 1+len(misspelt)/3)
-	for _, name := range names {
-		if strings.HasPrefix(name, misspelt+"-") {
-			best = name
-			break
-		}
-		if d := levenshtein.ComputeDistance(misspelt, name); d < distance {
-			best, distance = name, d
-		}
-	}
+	best := spelling.Nearest(misspelt, names)
 	if best == "" {
 		return ""
 	}

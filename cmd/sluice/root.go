@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/sluice-gate/sluice/policies/check"
 	"github.com/sluice-gate/sluice/policies/profile"
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 // streams are what a command reads and writes.
@@ -115,12 +115,9 @@ func suggestFlag(command *cobra.Command, err error) error {
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
 		return err
 	}
-	best, distance := "", 4
-	command.Flags().VisitAll(func(f *pflag.Flag) {
-		if d := levenshtein.ComputeDistance(unknown.GetSpecifiedName(), f.Name); d < distance {
-			best, distance = f.Name, d
-		}
-	})
+	var names []string
+	command.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	best := spelling.Nearest(unknown.GetSpecifiedName(), names)
 	if best == "" {
 		return err
 	}

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/profile"
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 type rulesFlags struct {
@@ -115,12 +115,11 @@ func list(w io.Writer, docs []ruleDoc) error {
 }
 
 func nearest(id string, rules []*engine.Rule) string {
-	best, distance := "", 1+len(id)/3
+	var ids []string
 	for _, rule := range rules {
-		if d := levenshtein.ComputeDistance(id, rule.ID); d < distance || strings.HasSuffix(rule.ID, "-"+id) {
-			best, distance = rule.ID, d
-		}
+		ids = append(ids, rule.ID)
 	}
+	best := spelling.Nearest(id, ids)
 	if best == "" {
 		return ""
 	}

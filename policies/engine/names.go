@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 // unnamed are the references of a module into the shared libs, or into its own package, that name nothing there: OPA
@@ -68,13 +69,7 @@ func names(wanted []string, all map[string]*ast.Module) bool {
 
 // nearestName suggests what a name that leads nowhere could mean: another in its package, or one of a package.
 func nearestName(wanted []string, all map[string]*ast.Module) string {
-	best, distance, there := "", 4, map[string]bool{}
-	consider := func(candidate string, prefix []string) {
-		there[candidate] = true
-		if d := levenshtein.ComputeDistance(candidate, wanted[len(prefix)]); d < distance || d == distance && candidate < best {
-			best, distance = candidate, d
-		}
-	}
+	there := map[string]bool{}
 	prefix := wanted
 	for len(prefix) > len(libRef)-1 && !names(prefix, all) {
 		prefix = prefix[:len(prefix)-1]
@@ -82,15 +77,16 @@ func nearestName(wanted []string, all map[string]*ast.Module) string {
 	for _, module := range all {
 		for _, rule := range module.Rules {
 			if path := append(constantKeys(module.Package.Path), ruleKeys(rule)...); startsWith(path, prefix) && len(path) > len(prefix) {
-				consider(path[len(prefix)], prefix)
+				there[path[len(prefix)]] = true
 			}
 		}
 	}
-	switch {
+	candidates := slices.Sorted(maps.Keys(there))
+	switch best := spelling.Nearest(wanted[len(prefix)], candidates); {
 	case best != "":
 		return "; did you mean " + keysText(append(slices.Clip(prefix), best)) + "?"
 	case len(there) > 0:
-		return ": " + keysText(prefix) + " has " + strings.Join(slices.Sorted(maps.Keys(there)), ", ")
+		return ": " + keysText(prefix) + " has " + strings.Join(candidates, ", ")
 	}
 	return ""
 }

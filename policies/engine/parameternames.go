@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 // meant asks after the parameters whose names are near to those that are unknown; "" if there are none.
@@ -41,21 +42,21 @@ func propertyPaths(schema map[string]any, prefix string) []string {
 	return paths
 }
 
-// nearestParameter is the path whose last name has at most a third of its letters wrong, or whose names together are the same letters,
-// as dns.nodeLocal and nodeLocalDNS; "" if there is none.
+// nearestParameter is the path whose names together are the same letters, as dns.nodeLocal and nodeLocalDNS, or whose last name is
+// nearest; "" if there is none.
 func nearestParameter(name string, paths []string) string {
-	nearest, least := "", len(name)/3+1
-	for _, path := range paths {
-		last := path[strings.LastIndexByte(path, '.')+1:]
-		distance := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(last))
+	lasts := make([]string, len(paths))
+	for i, path := range paths {
 		if letters(name) == letters(path) {
-			distance = 0
+			return path
 		}
-		if distance < least {
-			nearest, least = path, distance
-		}
+		lasts[i] = path[strings.LastIndexByte(path, '.')+1:]
 	}
-	return nearest
+	best := spelling.Nearest(name, lasts)
+	if best == "" {
+		return ""
+	}
+	return paths[slices.Index(lasts, best)]
 }
 
 func letters(path string) string {

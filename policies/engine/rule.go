@@ -2,10 +2,10 @@ package engine
 
 import (
 	"slices"
-	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 // Verb is one of the four things that a rule can state.
@@ -83,10 +83,9 @@ func statedVerbs(module *ast.Module) ([]Verb, []error) {
 }
 
 func nearestVerb(name string) Verb {
+	var names []string
 	for _, verb := range verbs() {
-		if levenshtein.ComputeDistance(strings.ToLower(name), string(verb)) <= 2 {
-			return verb
-		}
+		names = append(names, string(verb))
 	}
-	return ""
+	return Verb(spelling.Nearest(name, names))
 }

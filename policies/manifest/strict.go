@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sluice-gate/sluice/policies/spelling"
 )
 
 // strictCheck compares a decoded JSON value with a Go type and reports unknown
@@ -181,17 +182,8 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 // suggest is the end of an unknown field's message: the field that was probably
 // meant, or the fields there are if they are few.
 func suggest(name string, known []string) string {
-	best, distance := "", max(2, len(name)/3)+1
-	for _, candidate := range known {
-		d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(candidate))
-		if strings.HasPrefix(candidate, name) || strings.HasPrefix(name, candidate) {
-			d = min(d, 2)
-		}
-		if d < distance && d < len(candidate) {
-			best, distance = candidate, d
-		}
-	}
 	const few = 8
+	best := spelling.Nearest(name, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("; did you mean %q?", best)
