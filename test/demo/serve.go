@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/sluice-gate/sluice/test/installed"
 	"github.com/sluice-gate/sluice/test/plane"
@@ -34,13 +31,8 @@ const (
 // serve starts Sluice with the rights of the shipped ServiceAccount and the certificate in dir, routes the webhooks'
 // Service to it, and returns once it is ready. A process that started is returned even with an error.
 func serve(ctx context.Context, cluster *plane.Plane, binary, dir string) (*process, error) {
-	account, err := cluster.AddUser("system:serviceaccount:"+installed.Namespace+":sluice",
-		"system:serviceaccounts", "system:serviceaccounts:"+installed.Namespace)
+	kubeconfig, err := installed.ServiceAccountConfig(ctx, cluster, dir)
 	if err != nil {
-		return nil, err
-	}
-	kubeconfig := filepath.Join(dir, "sluice.kubeconfig")
-	if err := writeKubeconfig(kubeconfig, account); err != nil {
 		return nil, err
 	}
 	ports, err := installed.FreePorts(2)
@@ -62,19 +54,6 @@ func serve(ctx context.Context, cluster *plane.Plane, binary, dir string) (*proc
 	}
 	cluster.Route(installed.Namespace, installed.Service, net.JoinHostPort(loopback, strconv.Itoa(webhook)))
 	return gate, awaitReady(ctx, gate, "http://"+probes+"/readyz")
-}
-
-func writeKubeconfig(path string, config *rest.Config) error {
-	const name = "sluice"
-	file := clientcmdapi.NewConfig()
-	file.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	file.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
-	file.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	file.CurrentContext = name
-	if err := clientcmd.WriteToFile(*file, path); err != nil {
-		return fmt.Errorf("write the kubeconfig of sluice: %w", err)
-	}
-	return nil
 }
 
 func awaitReady(ctx context.Context, gate *process, url string) error {

@@ -57,8 +57,7 @@ func newKubelet(ctx context.Context, dir string) (*kubelet, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := cluster.AddUser("system:serviceaccount:"+installed.Namespace+":"+k.pod.ServiceAccountName, "system:serviceaccounts",
-		"system:serviceaccounts:"+installed.Namespace, "system:authenticated")
+	config, err := cluster.ServiceAccount(ctx, installed.Namespace, k.pod.ServiceAccountName)
 	if err != nil {
 		return nil, err
 	}

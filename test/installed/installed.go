@@ -23,11 +23,9 @@ import (
 
 	"github.com/sluice-gate/sluice/certs"
 	"github.com/sluice-gate/sluice/cmd/serve"
-	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
-	"github.com/sluice-gate/sluice/rego"
 	"github.com/sluice-gate/sluice/test/plane"
 )
 
@@ -119,16 +117,14 @@ func Start(ctx context.Context, cluster *plane.Plane, o Options) (*Manager, erro
 
 // serve runs the manager as the ServiceAccount that config/rbac names, behind a Service.
 func (m *Manager) serve(ctx context.Context, cluster *plane.Plane, o Options, service string) error {
-	library, err := engine.Load(rego.Rules)
+	library, err := profile.ShippedRules()
 	if err != nil {
 		return err
 	}
-	config, err := cluster.AddUser("system:serviceaccount:"+Namespace+":sluice", "system:serviceaccounts",
-		"system:serviceaccounts:"+Namespace, "system:authenticated")
+	config, err := cluster.ServiceAccount(ctx, Namespace, "sluice")
 	if err != nil {
 		return err
 	}
-	config.QPS, config.Burst = 0, 0 // as the config of a ServiceAccount comes, and not as envtest's
 	config.Dial = o.Dial
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, o} })
 	ports, err := FreePorts(2)

@@ -52,10 +52,9 @@ type ProcessOptions struct {
 	Env        []string // NAME=value, beside the environment of the test
 }
 
-// ServiceAccountConfig writes the kubeconfig of Sluice's ServiceAccount into a folder.
-func ServiceAccountConfig(cluster *plane.Plane, dir string) (string, error) {
-	config, err := cluster.AddUser("system:serviceaccount:"+Namespace+":sluice", "system:serviceaccounts",
-		"system:serviceaccounts:"+Namespace, "system:authenticated")
+// ServiceAccountConfig writes the kubeconfig of Sluice's ServiceAccount, which is there, into a folder.
+func ServiceAccountConfig(ctx context.Context, cluster *plane.Plane, dir string) (string, error) {
+	config, err := cluster.ServiceAccount(ctx, Namespace, "sluice")
 	if err != nil {
 		return "", err
 	}

@@ -44,12 +44,13 @@ func (p *Plane) KubectlInput(ctx context.Context, stdin io.Reader, args ...strin
 	return out.String(), complaint.String(), nil
 }
 
-// WriteKubeconfig writes the file with which a program is the user of a configuration, such as one that AddUser returned.
+// WriteKubeconfig writes the file with which a program is the user of a configuration, such as one that AddUser or
+// ServiceAccount returned.
 func WriteKubeconfig(path string, config *rest.Config) error {
 	const name = "plane"
 	file := clientcmdapi.NewConfig()
 	file.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	file.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
+	file.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData, Token: config.BearerToken}
 	file.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name, Namespace: "default"}
 	file.CurrentContext = name
 	if err := clientcmd.WriteToFile(*file, path); err != nil {

@@ -15,7 +15,9 @@ import (
 	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -202,6 +204,21 @@ func (p *Plane) AddUser(name string, groups ...string) (*rest.Config, error) {
 		return nil, fmt.Errorf("add user %q: %w", name, err)
 	}
 	return user.Config(), nil
+}
+
+// ServiceAccount returns the configuration of a ServiceAccount, known to the API server by a token as a pod's projected volume
+// has it. It lasts for an hour, and nobody renews it.
+func (p *Plane) ServiceAccount(ctx context.Context, namespace, name string) (*rest.Config, error) {
+	c, err := client.New(p.Config, client.Options{Scheme: scheme.Scheme})
+	if err != nil {
+		return nil, fmt.Errorf("token of ServiceAccount %s: %w", name, err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	request := &authenticationv1.TokenRequest{}
+	if err := c.SubResource("token").Create(ctx, account, request); err != nil {
+		return nil, fmt.Errorf("token of ServiceAccount %s: %w", name, err)
+	}
+	return &rest.Config{Host: p.Config.Host, BearerToken: request.Status.Token, TLSClientConfig: rest.TLSClientConfig{CAData: p.Config.CAData}}, nil
 }
 
 // Stop ends every process and removes every temporary file, also after an error, which says what did not go as it

@@ -36,7 +36,7 @@ var _ = It("is observed as its flags say, and not ready with a certificate that 
 	dir := GinkgoT().TempDir()
 	binary, err := installed.Build(ctx, dir)
 	Expect(err).NotTo(HaveOccurred())
-	kubeconfig, err := installed.ServiceAccountConfig(cluster, dir)
+	kubeconfig, err := installed.ServiceAccountConfig(ctx, cluster, dir)
 	Expect(err).NotTo(HaveOccurred())
 	_, err = installed.IssueCertificate(dir)
 	Expect(err).NotTo(HaveOccurred())

@@ -56,7 +56,7 @@ func TestSelfManaged(t *testing.T) {
 // serve starts a replica and waits until it is ready.
 func serve(t *testing.T, g *WithT, cluster *plane.Plane) {
 	dir := t.TempDir()
-	kubeconfig, err := installed.ServiceAccountConfig(cluster, dir)
+	kubeconfig, err := installed.ServiceAccountConfig(t.Context(), cluster, dir)
 	g.Expect(err).NotTo(HaveOccurred())
 	binary, err := filepath.Abs("../../bin/sluice")
 	g.Expect(err).NotTo(HaveOccurred())

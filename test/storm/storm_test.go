@@ -70,7 +70,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	Expect(installed.Install(ctx, cluster, "../../config/local")).To(Succeed())
 	_, _, err = cluster.Kubectl(ctx, "apply", "-k", "../../config/holdpods")
 	Expect(err).NotTo(HaveOccurred())
-	options.Kubeconfig, err = installed.ServiceAccountConfig(cluster, dir)
+	options.Kubeconfig, err = installed.ServiceAccountConfig(ctx, cluster, dir)
 	Expect(err).NotTo(HaveOccurred())
 	options.CertDir, options.Args = dir, []string{"--break-glass-groups", breakGlass}
 	ca, err := installed.IssueCertificate(dir)

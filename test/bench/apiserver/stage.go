@@ -114,7 +114,7 @@ func (s *stage) startSluice(ctx context.Context) error {
 		return err
 	}
 	options := installed.ProcessOptions{Binary: binary, CertDir: s.dir}
-	if options.Kubeconfig, err = installed.ServiceAccountConfig(s.cluster, s.dir); err != nil {
+	if options.Kubeconfig, err = installed.ServiceAccountConfig(ctx, s.cluster, s.dir); err != nil {
 		return err
 	}
 	ca, err := installed.IssueCertificate(s.dir)
