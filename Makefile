@@ -103,6 +103,7 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 	if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler: the race detector is left out"; exit 0; fi; \
 	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/reservation|policies/controllers)$$')
 
+# Suites wait for half of their time, so that one more runs at once than a small machine has cores.
 .PHONY: envtest
 envtest: build tally certmanager helm ## suites against a real control plane
 	$(WITH_CONTROLPLANE) $(GO_TEST) -p 3 -timeout 15m $$(go list ./test/... | grep -v /test/image)
