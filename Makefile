@@ -11,11 +11,12 @@ endif
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 CONTROLLER_GEN = go tool -modfile=test/tools/controllergen/go.mod controller-gen
 GOLANGCI_LINT = go tool -modfile=test/tools/golangcilint/go.mod golangci-lint
 TALLY = $(CURDIR)/bin/tally
-GO_TEST = $(TALLY) go
+# Without vet, which is among what lint does.
+GO_TEST = $(TALLY) go -vet=off
 
 # Modules of their own: what they need must not reach what uses Sluice.
 MODULES = test/certmanager test/controlplane test/install test/schemagen
@@ -103,10 +104,12 @@ race: tally ## the parts that are concurrent, with the race detector; it needs a
 	if ! command -v "$$(go env CC)" >/dev/null; then echo "no C compiler: the race detector is left out"; exit 0; fi; \
 	$(GO_TEST) -race -short -timeout 10m $$(go list ./... | grep -E '/(certs|webhook|policies|policies/state|policies/reservation|policies/controllers)$$')
 
-# Suites wait for half of their time, so that one more runs at once than a small machine has cores.
+# Suites wait for half of their time, so that one more runs at once than a small machine has cores, and the longest come first.
+LONGEST = $(addprefix ./test/,e2e generate policies storm parity)
+
 .PHONY: envtest
 envtest: build tally certmanager helm ## suites against a real control plane
-	$(WITH_CONTROLPLANE) $(GO_TEST) -p 3 -timeout 15m $$(go list ./test/... | grep -v /test/image)
+	$(WITH_CONTROLPLANE) $(GO_TEST) -p 3 -timeout 15m $$(go list $(LONGEST) ./test/... | grep -v /test/image)
 
 .PHONY: image
 image: tally ## build the Dockerfile with buildah, if it is installed, and start what comes out; with ARCH=arm64, for that, too
@@ -117,7 +120,7 @@ e2e: build tally certmanager ## the end-to-end suite at full length: 20 rounds o
 	$(WITH_CONTROLPLANE) SLUICE_E2E=long $(GO_TEST) -timeout 40m ./test/e2e
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (5s; give it minutes for a search)
+fuzz: ## every fuzz target for FUZZTIME (3s; give it minutes for a search)
 	grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' cmd certs policies rego webhook | sort | \
 	while IFS=: read -r file name; do \
 		echo "$${file%/*} $${name#func }"; \
