@@ -24,12 +24,14 @@ func preparedPolicies(t *testing.T, x *Index) []*facts.Policy {
 	return list.Policies()
 }
 
+func joined(names []string) string { return strings.Join(names, ", ") }
+
 func policyNames(of []*facts.Policy) string {
 	var out []string
 	for _, p := range of {
 		out = append(out, p.Name+" "+p.Spec.Egress[0].To[0].IPBlock.CIDR)
 	}
-	return strings.Join(out, ", ")
+	return joined(out)
 }
 
 func TestNetworkPoliciesAreReadOnce(t *testing.T) {
