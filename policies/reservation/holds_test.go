@@ -369,10 +369,10 @@ func TestAHoldOfAReplicaThatHasGone(t *testing.T) {
 	if want := "reserve: namespace a creates Ingresses in the same domain (example.com), and the replica of Sluice that admits them does not answer; if it is gone, this ends within 2m45s"; free || err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, %v", free, err)
 	}
-	second.turn(164 * time.Second)
+	second.turn(160 * time.Second)
 	answer := second.ask(t, claimOf("b", "nginx", "other.example.com"))
 	second.journalHas(t, 4) // before.example.com and shop.example.com, shop.example.org, and this
-	second.turn(2 * time.Second)
+	second.turn(6 * time.Second)
 	if !<-answer {
 		t.Error("the hold lasts")
 	}

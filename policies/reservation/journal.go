@@ -24,6 +24,10 @@ const (
 	maxShare   = maxEntries / 4 // of one namespace
 )
 
+// fewEntries are looked through in no time. Of more, those that are over are dropped before the next is added, and not only with
+// the next write, which may be seconds away where a hold covers what is admitted.
+const fewEntries = 64
+
 // Journal is what this replica admits and what others do. It has to be started.
 type Journal struct {
 	Options
@@ -37,6 +41,7 @@ type Journal struct {
 
 	mu       sync.Mutex
 	own      []*own              // in the order in which they came
+	most     int                 // of own, before it is pruned
 	sequence int64               // of the last write
 	back     int64               // the last write that came back
 	began    map[int64]time.Time // the writes that have not come back
@@ -159,6 +164,10 @@ func (j *Journal) awaitSync(ctx context.Context) error {
 func (j *Journal) append(mine *own) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if len(j.own) >= j.most {
+		j.prune()
+		j.most = max(fewEntries, 2*len(j.own))
+	}
 	for _, o := range j.own {
 		if mine.repeats(o) {
 			mine.repeated = append(mine.repeated, o)
