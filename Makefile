@@ -11,7 +11,7 @@ endif
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
-FUZZTIME ?= 3s
+FUZZTIME ?= 5s
 CONTROLLER_GEN = go tool -modfile=test/tools/controllergen/go.mod controller-gen
 GOLANGCI_LINT = go tool -modfile=test/tools/golangcilint/go.mod golangci-lint
 TALLY = $(CURDIR)/bin/tally
@@ -120,7 +120,7 @@ e2e: build tally certmanager ## the end-to-end suite at full length: 20 rounds o
 	$(WITH_CONTROLPLANE) SLUICE_E2E=long $(GO_TEST) -timeout 40m ./test/e2e
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (3s; give it minutes for a search)
+fuzz: ## every fuzz target for FUZZTIME (5s; give it minutes for a search)
 	grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' cmd certs policies rego webhook | sort | \
 	while IFS=: read -r file name; do \
 		echo "$${file%/*} $${name#func }"; \

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/spelling"
 	"github.com/sluice-gate/sluice/policies/v1alpha1"
 )
 
@@ -36,7 +37,7 @@ func newExceptions(sources []v1alpha1.GateException, policies map[string]bool, n
 		valid, known := err == nil, false
 		for j, name := range e.policies {
 			if known = known || policies[name]; !policies[name] {
-				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q%s", j, name, nearest(slices.Sorted(maps.Keys(policies)), name)))
+				err = errors.Join(err, fmt.Errorf("spec.policies[%d]: there is no policy %q%s", j, name, spelling.Suggest(name, slices.Sorted(maps.Keys(policies)))))
 			}
 		}
 		if err != nil {

@@ -131,19 +131,10 @@ func nearestRule(library *engine.Library, id string) string {
 	for _, rule := range library.Rules() {
 		ids = append(ids, rule.ID)
 	}
-	if suggestion := nearest(ids, id); suggestion != "" {
+	if suggestion := spelling.Suggest(id, ids); suggestion != "" {
 		return suggestion
 	}
 	return "; `sluice rules` lists them"
-}
-
-// nearest suggests the name that a misspelt one could mean; "" if none is like it.
-func nearest(names []string, misspelt string) string {
-	best := spelling.Nearest(misspelt, names)
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
 }
 
 // rejected makes a policy that can't be evaluated answer with that. It still matches what it is meant for, as far as

@@ -119,9 +119,5 @@ func nearest(id string, rules []*engine.Rule) string {
 	for _, rule := range rules {
 		ids = append(ids, rule.ID)
 	}
-	best := spelling.Nearest(id, ids)
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return spelling.Suggest(id, ids)
 }

@@ -46,47 +46,49 @@ spec: {ports: [{port: 80}]}
 // What explain says of a policy and an object is what a check of everything says of them; and some definition
 // held exactly if the policy said something.
 func TestExplainJudgesAsCheck(t *testing.T) {
-	set, err := profile.Load(profile.Options{Name: "restricted"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := func() check.Options {
-		return check.Options{Policies: set, Paths: []string{"-"}, Stdin: strings.NewReader(several)}
-	}
-	all, err := check.Run(context.Background(), options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := 0
-	for _, policy := range set.Policies {
-		for _, object := range []string{"Namespace/shop", "Ingress/gce", "Ingress/traefik", "NetworkPolicy/shop/wide", "Service/ips", "Service/kube-system/plain"} {
-			e, err := check.Explain(context.Background(), options(), policy.Name, object)
-			if err != nil {
-				t.Fatal(err)
-			}
-			results, patched := about(all, policy.Name, object)
-			if !reflect.DeepEqual(e.Report.Results, results) || !reflect.DeepEqual(e.Report.Patched, patched) {
-				t.Errorf("%s %s: explained %+v %+v, checked %+v %+v", policy.Name, object, e.Report.Results, e.Report.Patched, results, patched)
-			}
-			said += len(results) + len(patched)
-			held := 0
-			for _, verb := range e.Verbs {
-				if verb.Err != nil {
-					t.Errorf("%s %s: %v", policy.Name, object, verb.Err)
+	for _, name := range []string{"baseline", "restricted"} {
+		set, err := profile.Load(profile.Options{Name: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := func() check.Options {
+			return check.Options{Policies: set, Paths: []string{"-"}, Stdin: strings.NewReader(several)}
+		}
+		all, err := check.Run(context.Background(), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		for _, policy := range set.Policies {
+			for _, object := range []string{"Namespace/shop", "Ingress/gce", "Ingress/traefik", "NetworkPolicy/shop/wide", "Service/ips", "Service/kube-system/plain"} {
+				e, err := check.Explain(context.Background(), options(), policy.Name, object)
+				if err != nil {
+					t.Fatal(err)
 				}
-				for _, d := range verb.Definitions {
-					if verb.Verb != engine.Generate {
-						held += d.Held()
+				results, patched := about(all, policy.Name, object)
+				if !reflect.DeepEqual(e.Report.Results, results) || !reflect.DeepEqual(e.Report.Patched, patched) {
+					t.Errorf("%s %s %s: explained %+v %+v, checked %+v %+v", name, policy.Name, object, e.Report.Results, e.Report.Patched, results, patched)
+				}
+				said += len(results) + len(patched)
+				held := 0
+				for _, verb := range e.Verbs {
+					if verb.Err != nil {
+						t.Errorf("%s %s %s: %v", name, policy.Name, object, verb.Err)
+					}
+					for _, d := range verb.Definitions {
+						if verb.Verb != engine.Generate {
+							held += d.Held()
+						}
 					}
 				}
-			}
-			if (held > 0) != (len(results)+len(patched) > 0) {
-				t.Errorf("%s %s: %d definitions held, %d results, %d patches", policy.Name, object, held, len(results), len(patched))
+				if (held > 0) != (len(results)+len(patched) > 0) {
+					t.Errorf("%s %s %s: %d definitions held, %d results, %d patches", name, policy.Name, object, held, len(results), len(patched))
+				}
 			}
 		}
-	}
-	if said != len(all.Results)+len(all.Patched) || said < 5 {
-		t.Errorf("%d results were explained, of %d", said, len(all.Results)+len(all.Patched))
+		if said != len(all.Results)+len(all.Patched) || said < 5 {
+			t.Errorf("%s: %d results were explained, of %d", name, said, len(all.Results)+len(all.Patched))
+		}
 	}
 }
 

@@ -2,19 +2,16 @@ package engine
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 )
 
 // denseWriter writes random Rego over few values, so that most of what it refers to is there.
 type denseWriter struct {
-	*rand.Rand
+	chooser
 	named                   int
 	vars                    []string // of the rule that is being written
 	functions, sets, values []string // rules so far
 }
-
-func (w *denseWriter) one(of ...string) string { return of[w.IntN(len(of))] }
 
 func (w *denseWriter) fresh() string {
 	w.named++

@@ -8,9 +8,14 @@ import (
 	"strings"
 )
 
+// chooser makes random choices.
+type chooser struct{ *rand.Rand }
+
+func (c chooser) one(of ...string) string { return of[c.IntN(len(of))] }
+
 // writer writes random Rego. What doesn't compile is dropped later.
 type writer struct {
-	*rand.Rand
+	chooser
 	named   int
 	vars    []string // bound so far
 	docs    []string
@@ -18,8 +23,6 @@ type writer struct {
 	sound   bool           // without built-in functions that fail
 	negated bool
 }
-
-func (w *writer) one(of ...string) string { return of[w.IntN(len(of))] }
 
 func (w *writer) variable() string {
 	w.named++

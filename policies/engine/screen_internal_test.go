@@ -21,7 +21,7 @@ func TestScreensAgreeAboutRandomRules(t *testing.T) {
 	const modules, objects = 150, 8
 	known := map[result]int{}
 	for n := range uint64(modules) {
-		w := &writer{Rand: rand.New(rand.NewPCG(1, n)), calls: map[string]int{}, sound: n%4 > 0}
+		w := &writer{chooser: chooser{rand.New(rand.NewPCG(1, n))}, calls: map[string]int{}, sound: n%4 > 0}
 		u, source := w.unit(t)
 		for range objects {
 			comparedByRule(t, known, u, w.object(), source)
@@ -39,7 +39,7 @@ func TestScreensAgreeAboutDenseRules(t *testing.T) {
 	const modules, objects = 150, 5
 	known := map[result]int{}
 	for n := range uint64(modules) {
-		w := &denseWriter{Rand: rand.New(rand.NewPCG(2, n))}
+		w := &denseWriter{chooser: chooser{rand.New(rand.NewPCG(2, n))}}
 		u, source := compiledRules(t, w.rules())
 		for range objects {
 			comparedByRule(t, known, u, w.object(), source)

@@ -183,10 +183,9 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 // meant, or the fields there are if they are few.
 func suggest(name string, known []string) string {
 	const few = 8
-	best := spelling.Nearest(name, known)
-	switch {
-	case best != "":
-		return fmt.Sprintf("; did you mean %q?", best)
+	switch suggestion := spelling.Suggest(name, known); {
+	case suggestion != "":
+		return suggestion
 	case len(known) > 0 && len(known) <= few:
 		return "; fields here are " + strings.Join(known, ", ")
 	}

@@ -2,6 +2,7 @@
 package spelling
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -24,6 +25,15 @@ func Nearest(misspelt string, candidates []string) string {
 		}
 	}
 	return best
+}
+
+// Suggest is the end of a message about a misspelt name: which candidate it probably means; "" if none is like it.
+func Suggest(misspelt string, candidates []string) string {
+	best := Nearest(misspelt, candidates)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
 }
 
 // isPart tells whether a name begins or ends with some words.
