@@ -18,8 +18,8 @@ import (
 type IsolationClaimer interface {
 	// Claim has judge decide on a change by the NetworkPolicies that there are, but for those that others were admitted to
 	// change and that have not changed yet. If judge admits it, it is one of these from then on. judge may be called
-	// several times, of which the last counts.
-	Claim(ctx context.Context, of state.PolicyChange, judge func(state.Remaining) bool) error
+	// several times, of which the last counts. It isn't called if some of these policies suffice for the change.
+	Claim(ctx context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool, judge func(state.Remaining) bool) error
 	// Remaining is what Claim has judged, by the NetworkPolicies that the API server has at this moment.
 	Remaining(ctx context.Context, of state.PolicyChange) (state.Remaining, error)
 }
@@ -65,12 +65,10 @@ func (g *Gate) settleIsolation(ctx context.Context, r Request, namespace *namesp
 
 // changeOf names the object that a request changes. A request to delete a collection has no name of its own.
 func changeOf(r Request) state.PolicyChange {
-	metadata := r.OldObject.Get("metadata")
-	of := state.PolicyChange{Namespace: r.Namespace, Name: metadata.Get("name").Text(), UID: metadata.Get("uid").Text(), ResourceVersion: metadata.Get("resourceVersion").Text()}
 	if r.isNamespace() {
-		of = state.PolicyChange{Namespace: of.Name}
+		return state.PolicyChange{Namespace: r.OldObject.Get("metadata", "name").Text()}
 	}
-	return of
+	return state.ChangeOf(r.Namespace, r.OldObject)
 }
 
 // isolationQuestion is a change that some policies judge by the other NetworkPolicies of its namespace.
@@ -99,7 +97,8 @@ func (q isolationQuestion) settle(ctx context.Context, refused, admitted bool) (
 			return findings, nil
 		}
 	}
-	err = q.isolation.Claim(ctx, q.of, func(left state.Remaining) bool {
+	suffice := func(some *engine.PolicyList) bool { return len(q.judge(ctx, state.Remaining{Policies: some})) == 0 }
+	err = q.isolation.Claim(ctx, q.of, suffice, func(left state.Remaining) bool {
 		findings = q.settled(ctx, left)
 		return len(denials(findings)) == 0
 	})

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/state"
 )
@@ -35,16 +36,19 @@ func emptyCluster(b *testing.B) *state.Cluster {
 // oneReplica claims without others to ask.
 type oneReplica struct{ *state.Cluster }
 
-func (o oneReplica) Claim(_ context.Context, of state.PolicyChange, judge func(state.Remaining) bool) error {
+func (o oneReplica) Claim(_ context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool, judge func(state.Remaining) bool) error {
 	known, err := o.KnownPolicies(of.Namespace)
-	if err == nil {
+	if err != nil {
+		return err
+	}
+	if all := known.SelectingAll(of.Name); all == nil || !suffice(all) {
 		judge(state.NewRemaining(known, func(state.LivePolicy) bool { return false }))
 	}
 	return err
 }
 
 func (o oneReplica) Remaining(ctx context.Context, of state.PolicyChange) (left state.Remaining, err error) {
-	err = o.Claim(ctx, of, func(now state.Remaining) bool { left = now; return true })
+	err = o.Claim(ctx, of, func(*engine.PolicyList) bool { return false }, func(now state.Remaining) bool { left = now; return true })
 	return left, err
 }
 

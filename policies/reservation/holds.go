@@ -19,8 +19,15 @@ import (
 // sees that request, gives the hold up, and writes with the same write what it admitted by it and has not seen yet. These
 // entries, marked as covered, came before the request, whatever the order of writes says.
 //
+// A namespace's NetworkPolicies are held in another way, by any number of replicas at once: while a replica holds them, it admits at
+// once, and does not write, what is fine even if of all policies only those remained that select all pods. Policies that select all
+// pods are not changed like this, but by a request that waits until no other replica has the hold; so whatever is admitted by a
+// hold, the pods stay isolated by these. A request that doesn't know what others have admitted by holds is no danger, as long as no
+// policy for all pods is about to go. While one is, all that is written waits for the same holds.
+//
 // A replica relies on a hold for holdTime from when it began to write it, or to write it anew. Others respect it for as long as a
-// reservation after that; so if a replica is killed, what it held is closed to other namespaces for nearly three minutes.
+// reservation after that; so if a replica is killed, what it held is closed to other namespaces, and policies for all pods can't be
+// taken away, for nearly three minutes.
 
 // How domains come to be held.
 const (
@@ -31,7 +38,7 @@ const (
 	maxDemands   = 1000             // domains about whose requests a replica knows
 )
 
-// domain is what may be held: the names below one, for a namespace.
+// domain is what may be held: the names below one, for a namespace. Without a name it is the namespace's NetworkPolicies.
 type domain struct{ namespace, name string }
 
 // demand is what a namespace asked for in a domain lately.
@@ -43,8 +50,11 @@ type demand struct {
 	not      time.Time
 }
 
-// domainsOf are the domains that have all hosts of an Ingress; none if it has hosts in no one domain.
+// domainsOf are the domains that have all hosts of an Ingress, or the NetworkPolicy; none if an Ingress has hosts in no one domain.
 func domainsOf(h *held) []domain {
+	if h.NetworkPolicy != nil {
+		return []domain{{namespace: h.NetworkPolicy.Namespace}}
+	}
 	var out []domain
 	for _, p := range h.patterns {
 		parent, ok := p.Parent()
@@ -58,7 +68,7 @@ func domainsOf(h *held) []domain {
 	return out
 }
 
-// cover tells whether the domains of an Ingress are held for its namespace, and counts what it asks for. A hold that has been
+// cover tells whether the domains of an entry are held for its namespace, and counts what it asks for. A hold that has been
 // dropped from the journal is none, by dropHold or because it is over. It needs the lock.
 func (j *Journal) cover(mine *own) bool {
 	now := j.now()
@@ -135,15 +145,21 @@ func (j *Journal) had(d domain, hold *own) {
 	}
 }
 
-// takeHold takes a domain that no other namespace has a host in, or asks for one, or holds; nil if one does. A failure is none:
-// without a hold everything is written.
+// takeHold takes a domain that no other namespace has a host in, or asks for one, or holds; nil if one does. NetworkPolicies are held
+// unless one that selects all pods is being changed. A failure is none: without a hold everything is written.
 func (j *Journal) takeHold(ctx context.Context, d domain) *own {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	e := entry{Hold: true, Ingress: &ingress{Namespace: d.namespace, Hosts: hosts{{Host: "." + d.name, Via: facts.ViaAlias}}}}
-	free := func() bool {
-		free, err := j.State.HostsFree(e.Ingress.claim().HostClaims)
-		return err == nil && free
+	e := entry{Hold: true}
+	free := func() bool { return true }
+	if d.name == "" {
+		e.NetworkPolicy = &networkPolicy{Namespace: d.namespace}
+	} else {
+		e.Ingress = &ingress{Namespace: d.namespace, Hosts: hosts{{Host: "." + d.name, Via: facts.ViaAlias}}}
+		free = func() bool {
+			free, err := j.State.HostsFree(e.Ingress.claim().HostClaims)
+			return err == nil && free
+		}
 	}
 	wanted := newHeld(e, time.Time{})
 	j.mu.Lock()
@@ -163,15 +179,18 @@ func (j *Journal) takeHold(ctx context.Context, d domain) *own {
 	return mine
 }
 
-// yield gives up what is held of what an entry of another namespace asks for. It needs the lock.
+// yield gives up what is held of what an entry asks for. It needs the lock.
 func (j *Journal) yield(to *held) {
-	if to.Ingress == nil || to.Hold || j.holds() == 0 {
+	if to.Hold || j.holds() == 0 {
 		return
 	}
 	j.dropHolds(func(o *own) bool { return o.excludes(to) })
 }
 
-var errGivenUp = errors.New("another namespace asks for a host in the domain")
+var (
+	errGivenUp = errors.New("somebody else asks for what was to be held")
+	errNotHeld = errors.New("it is not held")
+)
 
 // dropHold gives up a hold, or the wish for one. It needs the lock.
 func (j *Journal) dropHold(o *own) {
@@ -190,13 +209,13 @@ func (j *Journal) dropHold(o *own) {
 
 // obstacle is a hold of another replica for which an entry has to wait; nil if there is none. It needs the lock.
 func (j *Journal) obstacle(mine *own) *held {
-	if mine.Ingress == nil || mine.Hold {
+	if mine.Hold {
 		return nil
 	}
 	now := j.now()
 	for _, other := range j.others {
 		for _, h := range other.holds {
-			if now.Before(h.expires) && h.excludes(&mine.held) {
+			if now.Before(h.expires) && (h.excludes(&mine.held) || h.isAmong(&mine.held) && j.isolationShrinks(h)) {
 				return h
 			}
 		}
@@ -204,15 +223,33 @@ func (j *Journal) obstacle(mine *own) *held {
 	return nil
 }
 
-// excludes tells whether an Ingress, or a hold, is in the way of another one.
-func (h *held) excludes(o *held) bool {
-	return h.Ingress.Namespace != o.Ingress.Namespace && facts.SharesClass(h.Ingress.Class, o.Ingress.Class) && h.overlaps(o)
+// isAmong tells whether both entries are about NetworkPolicies of one namespace.
+func (h *held) isAmong(o *held) bool {
+	return h.NetworkPolicy != nil && o.NetworkPolicy != nil && h.NetworkPolicy.Namespace == o.NetworkPolicy.Namespace
 }
 
-// inTheWay is an Ingress of another namespace that has a host of one that asks; nil if there is none.
+// isolationShrinks tells whether a policy that selects all pods is being changed where NetworkPolicies are held. It needs the lock.
+func (j *Journal) isolationShrinks(hold *held) bool {
+	for h := range j.lasting(nil) {
+		if h.NetworkPolicy != nil && hold.excludes(h) {
+			return true
+		}
+	}
+	return false
+}
+
+// excludes tells whether an entry is in the way of another one, of which one is a hold or both are Ingresses.
+func (h *held) excludes(o *held) bool {
+	if h.Ingress != nil && o.Ingress != nil {
+		return h.Ingress.Namespace != o.Ingress.Namespace && facts.SharesClass(h.Ingress.Class, o.Ingress.Class) && h.overlaps(o)
+	}
+	return h.isAmong(o) && (h.Hold && o.NetworkPolicy.SelectsAll || o.Hold && h.NetworkPolicy.SelectsAll)
+}
+
+// inTheWay is what excludes an entry; nil if there is nothing.
 func (j *Journal) inTheWay(mine *held, before iter.Seq[*held]) *held {
 	for other := range before {
-		if other.Ingress != nil && other.excludes(mine) && !j.State.HostsSettled(other.Ingress.claim()) {
+		if other.excludes(mine) && (other.Ingress == nil || !j.State.HostsSettled(other.Ingress.claim())) {
 			return other
 		}
 	}

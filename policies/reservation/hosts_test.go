@@ -361,7 +361,7 @@ func TestALeaseThatCanNotBeRead(t *testing.T) {
 	s := newServer()
 	r := newReplica(t, s, nil)
 	for what, text := range map[string]string{"no JSON": "?", "no record": "", "nothing": `{"entries": [{"id": "x"}]}`,
-		"a hold of no domain": `{"entries": [{"id": "x", "hold": true, "networkPolicy": {"namespace": "a", "name": "x", "uid": "u", "resourceVersion": "1"}}]}`} {
+		"a hold of nothing": `{"entries": [{"id": "x", "hold": true}]}`} {
 		lease := &coordinationv1.Lease{}
 		lease.Namespace, lease.Name, lease.Annotations = "sluice-system", "broken", map[string]string{admittedAnnotation: text}
 		s.set(func() { s.write(watch.Modified, lease) })

@@ -2,9 +2,11 @@ package reservation
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/state"
 )
 
@@ -16,10 +18,13 @@ type Isolation struct{ journal *Journal }
 func (j *Journal) Isolation() Isolation { return Isolation{j} }
 
 // Claim implements policies.IsolationClaimer.
-func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, judge func(state.Remaining) bool) error {
+func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool, judge func(state.Remaining) bool) error {
+	if covered, err := c.cover(ctx, of, suffice); covered || err != nil {
+		return err
+	}
 	known := c.journal.State
 	var before []state.PolicyChange
-	mine, err := c.journal.admit(ctx, entry{NetworkPolicy: &networkPolicy{of.Namespace, of.Name, of.UID, of.ResourceVersion}},
+	mine, err := c.journal.admit(ctx, entry{NetworkPolicy: newNetworkPolicy(of)},
 		func(_ *held, all iter.Seq[*held]) { before = changesOf(of.Namespace, all) })
 	if err != nil {
 		return err
@@ -39,6 +44,36 @@ func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, judge func(
 		c.journal.remove(mine)
 	}
 	return err
+}
+
+// cover admits a change by a hold, for which the policies that select all pods have to suffice. These are read when it is held: none
+// of them changes from when the state had caught up for the hold until that is given up.
+func (c Isolation) cover(ctx context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool) (bool, error) {
+	if of.SelectsAll || c.selectingAll(of) == nil {
+		return false, nil
+	}
+	mine, err := c.journal.admit(ctx, entry{Covered: true, NetworkPolicy: newNetworkPolicy(of)}, nil)
+	switch {
+	case errors.Is(err, errNotHeld):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	if all := c.selectingAll(of); all != nil && suffice(all) {
+		c.journal.keep(mine)
+		return true, nil
+	}
+	c.journal.remove(mine)
+	return false, nil
+}
+
+// selectingAll are the other policies that select all pods; nil if none is known.
+func (c Isolation) selectingAll(of state.PolicyChange) *engine.PolicyList {
+	policies, err := c.journal.State.KnownPolicies(of.Namespace)
+	if err != nil {
+		return nil // whoever needs the others says so
+	}
+	return policies.SelectingAll(of.Name)
 }
 
 // Remaining implements policies.IsolationClaimer.

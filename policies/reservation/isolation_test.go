@@ -10,12 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/state"
 )
 
 func of(name string, version int) state.PolicyChange {
 	return state.PolicyChange{Namespace: "shop", Name: name, UID: "u-" + name, ResourceVersion: fmt.Sprint(version)}
 }
+
+// never are policies that don't suffice.
+func never(*engine.PolicyList) bool { return false }
 
 func leftText(left state.Remaining) string {
 	var out []string
@@ -29,7 +33,7 @@ func leftText(left state.Remaining) string {
 func sees(t *testing.T, r replica, change state.PolicyChange, admit bool, want string) {
 	t.Helper()
 	got := ""
-	err := r.Isolation().Claim(t.Context(), change, func(left state.Remaining) bool { got = leftText(left); return admit })
+	err := r.Isolation().Claim(t.Context(), change, never, func(left state.Remaining) bool { got = leftText(left); return admit })
 	if err != nil || got != want {
 		t.Errorf("%s: sees %q, %v, want %q", change.Name, got, err, want)
 	}
@@ -66,10 +70,10 @@ func TestIsolationByAStateThatLags(t *testing.T) {
 	s, c := newServer(), newCluster("a", "b", "c")
 	one, two := newReplica(t, s, c), newReplica(t, s, c)
 	c.change("a", 5)
-	two.state.seen = map[string]int{"a": 1, "b": 1}
+	two.state.seen = map[string]stored{"a": {1, []string{"a"}}, "b": {1, []string{"b"}}}
 	sees(t, one, of("a", 5), true, "a,b,c pending ")
 	sees(t, two, of("b", 1), true, "b pending a")
-	two.state.seen = map[string]int{"b": 1}
+	two.state.seen = map[string]stored{"b": {1, []string{"b"}}}
 	c.change("a", 0)
 	sees(t, two, of("b", 1), false, "b,c pending ") // judged twice
 
@@ -77,7 +81,7 @@ func TestIsolationByAStateThatLags(t *testing.T) {
 	one.journalHas(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := two.Isolation().Claim(ctx, of("b", 1), func(state.Remaining) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
+	if err := two.Isolation().Claim(ctx, of("b", 1), never, func(state.Remaining) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("before it knows what became of a: %v", err)
 	}
 	two.state.reach(9)
@@ -107,7 +111,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 		for at, name := range []string{"a", "b", "c"} {
 			group.Go(func() {
 				last := false
-				err := replicas[at%2].Isolation().Claim(t.Context(), of(name, 1), func(left state.Remaining) bool {
+				err := replicas[at%2].Isolation().Claim(t.Context(), of(name, 1), never, func(left state.Remaining) bool {
 					last = len(left.Policies.Objects()) > 1 // itself and another
 					return last
 				})
@@ -132,7 +136,7 @@ func TestIsolationFailsClosed(t *testing.T) {
 	judged := false
 	judge := func(state.Remaining) bool { judged = true; return true }
 	r.state.failing, c.failing = errors.New("no answer"), errors.New("no answer")
-	if err := r.Isolation().Claim(t.Context(), of("a", 1), judge); err == nil || judged {
+	if err := r.Isolation().Claim(t.Context(), of("a", 1), never, judge); err == nil || judged {
 		t.Errorf("without policies: %v, judged %v", err, judged)
 	}
 	if _, err := r.Isolation().Remaining(t.Context(), of("a", 1)); err == nil {
@@ -140,7 +144,7 @@ func TestIsolationFailsClosed(t *testing.T) {
 	}
 	r.state.failing, c.failing = nil, nil
 	s.set(func() { s.failing = true })
-	if err := r.Isolation().Claim(t.Context(), of("a", 1), judge); err == nil || judged {
+	if err := r.Isolation().Claim(t.Context(), of("a", 1), never, judge); err == nil || judged {
 		t.Errorf("without Leases: %v, judged %v", err, judged)
 	}
 	if _, err := NewJournal(Options{Client: r.link, Namespace: "sluice-system"}); err == nil {

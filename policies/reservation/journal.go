@@ -177,8 +177,13 @@ func (j *Journal) append(mine *own) error {
 	switch {
 	case mine.Hold && j.left:
 		return errGivenUp
-	case mine.Ingress != nil && !mine.Hold:
+	case mine.Hold:
+	case mine.Ingress != nil:
 		mine.Covered = j.cover(mine)
+		j.yield(&mine.held)
+	case mine.Covered && !j.cover(mine):
+		return errNotHeld
+	case !mine.Covered:
 		j.yield(&mine.held)
 	}
 	text, err := json.Marshal(mine.entry)
@@ -264,7 +269,9 @@ func (j *Journal) keep(mine *own) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, o := range mine.repeated {
-		j.drop(o)
+		if o.look == nil { // else it is waited for
+			j.drop(o)
+		}
 	}
 	mine.repeated = nil
 }
@@ -289,7 +296,8 @@ func (j *Journal) drop(o *own) bool {
 	return true
 }
 
-// lasting are the entries of others, and those of this replica that came before one; all if it is nil. It needs the lock.
+// lasting are the entries of others, and those of this replica that came before one; all if it is nil. What is covered came before
+// everything that is not. It needs the lock.
 func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 	now := j.now()
 	return func(yield func(*held) bool) {
@@ -301,8 +309,13 @@ func (j *Journal) lasting(mine *own) iter.Seq[*held] {
 				}
 			}
 		}
+		after := false
 		for _, o := range j.own {
-			if o == mine || now.Before(o.expires) && !yield(&o.held) {
+			if o == mine {
+				after = true
+				continue
+			}
+			if (!after || o.Covered) && now.Before(o.expires) && !yield(&o.held) {
 				return
 			}
 		}
@@ -340,11 +353,15 @@ func (j *Journal) resolve() {
 func (j *Journal) waitsFor(mine *own) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if o := mine.obstacle; o != nil {
-		return fmt.Sprintf("namespace %s creates Ingresses in the same domain (%s), and the replica of Sluice that admits them does not answer; if it is gone, this ends within %s",
-			o.Ingress.Namespace, strings.TrimPrefix(o.Ingress.Hosts[0].Host, "."), o.expires.Sub(j.now()).Round(time.Second))
+	o := mine.obstacle
+	if o == nil {
+		return "the write did not come back"
 	}
-	return "the write did not come back"
+	what := "NetworkPolicies of the namespace are being changed"
+	if o.Ingress != nil {
+		what = fmt.Sprintf("namespace %s creates Ingresses in the same domain (%s)", o.Ingress.Namespace, strings.TrimPrefix(o.Ingress.Hosts[0].Host, "."))
+	}
+	return fmt.Sprintf("%s, and the replica of Sluice that admits them does not answer; if it is gone, this ends within %s", what, o.expires.Sub(j.now()).Round(time.Second))
 }
 
 // catchUp waits until the state shows what became of everything that others have taken out of their journals.

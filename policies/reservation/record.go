@@ -34,7 +34,7 @@ func (v versions) max(o versions) versions {
 // entry is a request that was admitted, or is about to be. One of both fields is set.
 type entry struct {
 	ID            string         `json:"id"`
-	Hold          bool           `json:"hold,omitempty"`    // of a domain, in place of an Ingress
+	Hold          bool           `json:"hold,omitempty"`    // of a domain, in place of an Ingress, or of a namespace's NetworkPolicies
 	Covered       bool           `json:"covered,omitempty"` // admitted by a hold, before it was written
 	Ingress       *ingress       `json:"ingress,omitempty"`
 	NetworkPolicy *networkPolicy `json:"networkPolicy,omitempty"`
@@ -84,13 +84,18 @@ func (e *ingress) sameHosts(o *ingress) bool {
 // networkPolicy is a change of a NetworkPolicy, see state.PolicyChange.
 type networkPolicy struct {
 	Namespace       string `json:"namespace"`
-	Name            string `json:"name"`
-	UID             string `json:"uid"`
-	ResourceVersion string `json:"resourceVersion"`
+	Name            string `json:"name,omitempty"`
+	UID             string `json:"uid,omitempty"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	SelectsAll      bool   `json:"selectsAll,omitempty"`
+}
+
+func newNetworkPolicy(of state.PolicyChange) *networkPolicy {
+	return &networkPolicy{of.Namespace, of.Name, of.UID, of.ResourceVersion, of.SelectsAll}
 }
 
 func (e *networkPolicy) change() state.PolicyChange {
-	return state.PolicyChange{Namespace: e.Namespace, Name: e.Name, UID: e.UID, ResourceVersion: e.ResourceVersion}
+	return state.PolicyChange{Namespace: e.Namespace, Name: e.Name, UID: e.UID, ResourceVersion: e.ResourceVersion, SelectsAll: e.SelectsAll}
 }
 
 // hosts are sorted. They are written by how they are named, {"rule": ["shop.example.com"]}: there may be thousands.

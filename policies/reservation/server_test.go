@@ -282,7 +282,7 @@ type known struct {
 	*state.Index
 	mu       sync.Mutex
 	policies *cluster
-	seen     map[string]int // versions of NetworkPolicies; nil for those of the cluster
+	seen     map[string]stored // NetworkPolicies; nil for those of the cluster
 	version  uint64
 	newer    chan struct{}
 	failing  error
@@ -342,6 +342,9 @@ func (k *known) LivePolicies(_ context.Context, namespace string) (*state.Namesp
 
 func (k *known) PolicyChanged(of state.PolicyChange) bool {
 	all, err := k.known(of.Namespace)
+	if k.seen != nil && k.Version(networkPolicyKind) < state.ParseVersion(of.ResourceVersion) {
+		return false // it may not be known yet
+	}
 	for _, p := range all {
 		if p.Name == of.Name {
 			return err == nil && !of.Pending(p.UID, p.ResourceVersion)
@@ -385,17 +388,24 @@ func (k *known) AwaitVersion(ctx context.Context, kind schema.GroupKind, version
 	}
 }
 
-// cluster holds NetworkPolicies by name, and their versions.
+// stored is a version of a NetworkPolicy, and the pods that it selects.
+type stored struct {
+	version int
+	apps    []string // by their label; nil for all pods
+}
+
+// cluster holds NetworkPolicies by name.
 type cluster struct {
 	mu       sync.Mutex
-	versions map[string]int
+	policies map[string]stored
 	failing  error
 }
 
+// newCluster has NetworkPolicies that each select pods of their own.
 func newCluster(names ...string) *cluster {
-	c := &cluster{versions: map[string]int{}}
+	c := &cluster{policies: map[string]stored{}}
 	for _, name := range names {
-		c.versions[name] = 1
+		c.policies[name] = stored{1, []string{name}}
 	}
 	return c
 }
@@ -406,18 +416,25 @@ func (c *cluster) live(namespace string) ([]state.LivePolicy, error) {
 	if c.failing != nil {
 		return nil, c.failing
 	}
-	return livePolicies(namespace, c.versions)
+	return livePolicies(namespace, c.policies)
 }
 
-func livePolicies(namespace string, versions map[string]int) ([]state.LivePolicy, error) {
+// document is the NetworkPolicy. Its uid goes by its name.
+func (s stored) document(namespace, name string) (engine.Document, error) {
+	selector := map[string]any{}
+	if s.apps != nil {
+		selector["matchExpressions"] = []any{map[string]any{"key": "app", "operator": "In", "values": s.apps}}
+	}
+	return engine.FromGo(map[string]any{
+		"metadata": map[string]any{"namespace": namespace, "name": name, "uid": "u-" + name, "resourceVersion": strconv.Itoa(s.version)},
+		"spec":     map[string]any{"podSelector": selector},
+	})
+}
+
+func livePolicies(namespace string, policies map[string]stored) ([]state.LivePolicy, error) {
 	var out []state.LivePolicy
-	for _, name := range []string{"a", "b", "c"} {
-		version, there := versions[name]
-		if !there {
-			continue
-		}
-		document, err := engine.FromGo(map[string]any{"metadata": map[string]any{
-			"namespace": namespace, "name": name, "uid": "u-" + name, "resourceVersion": strconv.Itoa(version)}})
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		document, err := policies[name].document(namespace, name)
 		if err != nil {
 			return nil, err
 		}
@@ -434,9 +451,15 @@ func livePolicies(namespace string, versions map[string]int) ([]state.LivePolicy
 func (c *cluster) change(name string, version int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.versions[name] = version; version == 0 {
-		delete(c.versions, name)
+	if version == 0 {
+		delete(c.policies, name)
+		return
 	}
+	was, there := c.policies[name]
+	if !there {
+		was.apps = []string{name}
+	}
+	c.policies[name] = stored{version, was.apps}
 }
 
 // replica is a journal with its own state, and a clock that tests turn.

@@ -221,7 +221,7 @@ func (j *Journal) observe(lease *coordinationv1.Lease) {
 		seen.settled = r.Settled
 	}
 	for _, e := range r.Entries {
-		if (e.Ingress == nil) == (e.NetworkPolicy == nil) || e.Hold && e.Ingress == nil {
+		if (e.Ingress == nil) == (e.NetworkPolicy == nil) {
 			seen.err = errors.New("an entry is not about one Ingress or NetworkPolicy")
 			continue
 		}

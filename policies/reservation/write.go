@@ -102,7 +102,7 @@ func (j *Journal) prune() {
 			return false
 		case o.Ingress != nil && !o.Hold && j.State.HostsShown(o.Ingress.claim()):
 			over.Ingresses = j.State.Version(ingressKind)
-		case o.NetworkPolicy != nil && j.State.PolicyChanged(o.NetworkPolicy.change()):
+		case o.NetworkPolicy != nil && !o.Hold && j.State.PolicyChanged(o.NetworkPolicy.change()):
 			over.NetworkPolicies = j.State.Version(networkPolicyKind)
 		case now.Before(o.expires):
 			return false

@@ -18,6 +18,22 @@ import (
 // changes no other, but asks for admission anew.
 type PolicyChange struct {
 	Namespace, Name, UID, ResourceVersion string
+	// SelectsAll tells whether it takes place in a policy that selects all pods.
+	SelectsAll bool
+}
+
+// ChangeOf is a change of a NetworkPolicy.
+func ChangeOf(namespace string, policy engine.Document) PolicyChange {
+	metadata := policy.Get("metadata")
+	return PolicyChange{Namespace: namespace, Name: metadata.Get("name").Text(), UID: metadata.Get("uid").Text(),
+		ResourceVersion: metadata.Get("resourceVersion").Text(), SelectsAll: selectsAll(policy)}
+}
+
+// selectsAll tells whether a policy selects all pods. Any requirement leaves some out, so an update that keeps all pods isolated
+// keeps this, too.
+func selectsAll(policy engine.Document) bool {
+	selector := policy.Get("spec", "podSelector")
+	return selector.Get("matchLabels").Len() == 0 && selector.Get("matchExpressions").Len() == 0
 }
 
 // Pending tells whether the change may still come to a policy that is known in a version: that, or one that is older than what
@@ -33,6 +49,7 @@ func (c PolicyChange) Pending(uid, version string) bool {
 // LivePolicy is a NetworkPolicy as the API server has it, or had it.
 type LivePolicy struct {
 	Name, UID, ResourceVersion string
+	SelectsAll                 bool
 
 	read engine.NetworkPolicy
 }
@@ -41,7 +58,7 @@ type LivePolicy struct {
 func NewLivePolicy(document engine.Document) (LivePolicy, error) {
 	read, err := engine.ReadNetworkPolicy(document)
 	metadata := document.Get("metadata")
-	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), read}, err
+	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), selectsAll(document), read}, err
 }
 
 // NamespacePolicies are the NetworkPolicies of a namespace, sorted by name. They are immutable.
@@ -61,6 +78,20 @@ func listOf(each []LivePolicy) *engine.PolicyList {
 		read[i] = each[i].read
 	}
 	return engine.NewPolicyList(read)
+}
+
+// SelectingAll are those that select all pods, but for one; nil if there is none.
+func (p *NamespacePolicies) SelectingAll(but string) *engine.PolicyList {
+	var out []LivePolicy
+	for _, each := range p.each {
+		if each.SelectsAll && each.Name != but {
+			out = append(out, each)
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return listOf(out)
 }
 
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.

@@ -108,3 +108,20 @@ func TestPolicyChanged(t *testing.T) {
 		}
 	}
 }
+
+// Whether a policy selects all pods goes by what its selector means: no requirement.
+func TestChangeOf(t *testing.T) {
+	for selector, all := range map[string]bool{
+		`{}`: true, `{"matchLabels":{}}`: true, `{"matchLabels":{},"matchExpressions":[]}`: true, `null`: true,
+		`{"matchLabels":{"a":"b"}}`: false, `{"matchExpressions":[{"key":"a","operator":"DoesNotExist"}]}`: false,
+	} {
+		policy := document(t, fmt.Sprintf(`{"metadata":{"namespace":"shop","name":"web","uid":"u","resourceVersion":"7"},"spec":{"podSelector":%s}}`, selector))
+		if got, want := ChangeOf("shop", policy), (PolicyChange{Namespace: "shop", Name: "web", UID: "u", ResourceVersion: "7", SelectsAll: all}); got != want {
+			t.Errorf("%s: %+v, want %+v", selector, got, want)
+		}
+		live, err := NewLivePolicy(policy)
+		if err != nil || live.SelectsAll != all {
+			t.Errorf("%s: selects all %v, %v", selector, live.SelectsAll, err)
+		}
+	}
+}
