@@ -53,7 +53,7 @@ func (g *Gate) settleIsolation(ctx context.Context, r Request, namespace *namesp
 	}
 	switch {
 	case r.isNamespace(): // what isn't seen yet isolates too
-	case r.Kind.GroupKind() != networkPolicyKind || len(said) == 0 && len(q.judge(ctx, state.Remaining{Policies: engine.NewPolicyList(nil)})) == 0:
+	case r.Kind.GroupKind() != networkPolicyKind || len(said) == 0 && len(q.judge(ctx, state.Remaining{Policies: engine.NewPolicyList(nil, func() {})})) == 0:
 		return findings
 	}
 	settled, err := q.settle(ctx, len(denials(said)) > 0, len(denials(rest)) == 0)
@@ -182,7 +182,7 @@ func (s remainingState) NetworkPolicies(namespace string) (*engine.PolicyList, e
 // List implements engine.State.
 func (s remainingState) List(kind schema.GroupKind, namespace string) ([]engine.Document, error) {
 	if kind == networkPolicyKind && namespace == s.namespace {
-		return s.policies.Objects(), nil
+		return s.policies.Objects()
 	}
 	return s.State.List(kind, namespace)
 }
@@ -191,12 +191,13 @@ func (s remainingState) List(kind schema.GroupKind, namespace string) ([]engine.
 func (s remainingState) Get(kind schema.GroupKind, namespace, name string) (engine.Document, bool, error) {
 	switch {
 	case kind == networkPolicyKind && namespace == s.namespace:
-		for _, object := range s.policies.Objects() {
+		objects, err := s.policies.Objects()
+		for _, object := range objects {
 			if object.Get("metadata", "name").Text() == name {
 				return object, true, nil
 			}
 		}
-		return engine.Document{}, false, nil
+		return engine.Document{}, false, err
 	case kind == namespaceKind && name == s.namespace && s.home.Exists():
 		return s.home, true, nil
 	}

@@ -45,8 +45,12 @@ func (f function) declaration() *ast.Builtin {
 }
 
 func (f function) evaluate(bctx topdown.BuiltinContext, args []*ast.Term, iter func(*ast.Term) error) error {
+	_, screened := bctx.Cache.Get(screenedKey{})
 	bctx.Cache = resultsFrom(bctx)
 	value, err := f.once(bctx, args)
+	if list, ok := value.(unread); ok && !screened {
+		value, err = list.array(bctx)
+	}
 	switch {
 	case err != nil:
 		return &topdown.Error{Code: topdown.BuiltinErr, Message: fmt.Sprintf("%s: %v", f.name, err), Location: bctx.Location}
@@ -92,7 +96,7 @@ func (f function) once(bctx topdown.BuiltinContext, args []*ast.Term) (ast.Value
 // hasIdentity tells whether a value can be a key: a scalar, or a collection, which is held by pointer.
 func hasIdentity(v ast.Value) bool {
 	switch v.(type) {
-	case nil, ast.Null, ast.Boolean, ast.Number, ast.String, *ast.Array, ast.Object, ast.Set:
+	case nil, ast.Null, ast.Boolean, ast.Number, ast.String, *ast.Array, ast.Object, ast.Set, unread:
 		return true
 	}
 	return false

@@ -22,36 +22,54 @@ type PolicyIndex interface {
 
 // PolicyList is a list of NetworkPolicies, for Rego and for facts. It is immutable.
 type PolicyList struct {
-	array    *ast.Array
 	policies []*facts.Policy
+	term     func() (*ast.Term, error) // the array as Rego reads it, which is made once it is asked for
 }
 
-// NetworkPolicy is a NetworkPolicy as Rego and as facts read it.
+// NetworkPolicy is a NetworkPolicy as facts read it, and Object is what Rego reads. That is larger, and most rules only hand it to
+// facts.
 type NetworkPolicy struct {
-	object *ast.Term
 	policy *facts.Policy
+	Object func() (Document, error)
 }
 
-// ReadNetworkPolicy reads a NetworkPolicy.
+// ReadNetworkPolicy reads a NetworkPolicy. Its Object is kept.
 func ReadNetworkPolicy(object Document) (NetworkPolicy, error) {
 	policy, err := readPolicy(object)
-	return NetworkPolicy{ast.NewTerm(object.value), policy}, err
+	return NetworkPolicy{policy, func() (Document, error) { return object, nil }}, err
 }
 
-// NewPolicyList makes a list of NetworkPolicies.
-func NewPolicyList(all []NetworkPolicy) *PolicyList {
-	objects, policies := make([]*ast.Term, len(all)), make([]*facts.Policy, len(all))
+// NewPolicyList makes a list of NetworkPolicies. It tells when their objects are read, and from then on kept with it.
+func NewPolicyList(all []NetworkPolicy, reading func()) *PolicyList {
+	policies := make([]*facts.Policy, len(all))
 	for i, p := range all {
-		objects[i], policies[i] = p.object, p.policy
+		policies[i] = p.policy
 	}
-	return &PolicyList{array: ast.NewArray(objects...), policies: policies}
+	return &PolicyList{policies, sync.OnceValues(func() (*ast.Term, error) {
+		reading()
+		objects := make([]*ast.Term, len(all))
+		for i, p := range all {
+			object, err := p.Object()
+			if err != nil {
+				return nil, err
+			}
+			objects[i] = ast.NewTerm(object.value)
+		}
+		return ast.ArrayTerm(objects...), nil
+	})}
 }
 
 // Policies are the list as facts read it. It must not be changed.
 func (l *PolicyList) Policies() []*facts.Policy { return l.policies }
 
 // Objects are the list as Rego reads it.
-func (l *PolicyList) Objects() []Document { return Document{l.array}.Elements() }
+func (l *PolicyList) Objects() ([]Document, error) {
+	term, err := l.term()
+	if err != nil {
+		return nil, err
+	}
+	return Document{term.Value}.Elements(), nil
+}
 
 var networkPolicyKind = schema.GroupKind{Group: "networking.k8s.io", Kind: "NetworkPolicy"}
 
@@ -63,6 +81,7 @@ func readPolicy(object Document) (*facts.Policy, error) {
 	if err := networkPolicyDecoder()(object.value, reflect.ValueOf(np).Elem()); err != nil {
 		return nil, fmt.Errorf("decode NetworkPolicy: %w", err)
 	}
+	np.Labels, np.Annotations, np.OwnerReferences, np.ManagedFields = nil, nil, nil, nil // no fact asks for them
 	return facts.NewPolicy(np), nil
 }
 
@@ -90,8 +109,7 @@ func listPolicies(bctx topdown.BuiltinContext, state State, namespace string) as
 	if err != nil {
 		return nil
 	}
-	bctx.Cache.Put(policiesKey{list.array}, list.policies)
-	return list.array
+	return unread{list}
 }
 
 // policiesKey is the cache key of a list of NetworkPolicies.
@@ -99,6 +117,9 @@ type policiesKey struct{ array *ast.Array }
 
 // policiesIn reads an operand that is a list of NetworkPolicies, as sluice.state.list gives them or as a test does.
 func policiesIn(bctx topdown.BuiltinContext, term *ast.Term) ([]*facts.Policy, error) {
+	if list, ok := term.Value.(unread); ok {
+		return list.policies, nil
+	}
 	array, ok := term.Value.(*ast.Array)
 	if !ok {
 		return nil, wrongType("an array", term.Value)

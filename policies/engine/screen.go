@@ -59,7 +59,7 @@ func (s *screen) outcomes(ctx context.Context, budget Budget, input *ast.Term, a
 	run := s.pool.Get().(*screening)
 	defer s.pool.Put(run)
 	run.input, run.meter = input, newMeter(ctx, Budget{Time: budget.Time, Steps: min(budget.Steps, screenSteps)})
-	run.context = topdown.BuiltinContext{Context: ctx, Cancel: run.meter, Cache: builtins.Cache{}}
+	run.context = topdown.BuiltinContext{Context: ctx, Cancel: run.meter, Cache: builtins.Cache{screenedKey{}: true}}
 	out = make([]Outcome, len(active))
 	for i, policy := range active {
 		var known bool

@@ -43,6 +43,7 @@ type step struct {
 	first, second operand
 	function      *document
 	builtin       *topdown.Builtin
+	takesUnread   bool // of a built-in function
 	operands      []operand
 	out           *operand // nil for a call that is a condition
 }
@@ -217,7 +218,7 @@ func (r *bodyReader) call(expr *ast.Expr, terms []*ast.Term) step {
 	if builtin == nil || builtin.Decl.Relation || builtin.Decl.Decl.Result() == nil {
 		return step{}
 	}
-	return callStep(step{kind: stepBuiltin, builtin: builtin}, operands, builtin.Decl.Decl.Arity())
+	return callStep(step{kind: stepBuiltin, builtin: builtin, takesUnread: takesUnread(name.String())}, operands, builtin.Decl.Decl.Arity())
 }
 
 // callStep parts the arguments of a call from the variable that takes its result.

@@ -53,14 +53,14 @@ type sink struct {
 func (k *sink) take(value *ast.Term) result {
 	switch {
 	case k.ordered:
-		k.list = append(k.list, value)
+		k.list = append(k.list, plain(value))
 	case k.all && k.set == nil:
-		k.set = ast.NewSet(value)
+		k.set = ast.NewSet(plain(value))
 	case k.all:
-		k.set.Add(value)
+		k.set.Add(plain(value))
 	case k.value == nil:
 		k.value = value
-	case !k.value.Equal(value):
+	case !same(k.value, value):
 		return unsure
 	}
 	return none
@@ -78,7 +78,7 @@ func (f solving) solved() result {
 	if f.into == nil {
 		return found
 	}
-	value, known := f.valueOf(f.value)
+	value, known := f.unreadValueOf(f.value)
 	if known != found {
 		return unsure
 	}
@@ -137,7 +137,7 @@ func (f solving) pass(value *ast.Term, t test, at int) result {
 	case t.pattern != nil:
 		return f.matching(t.pattern, value, at)
 	case t.equals != nil:
-		if !t.equals.Equal(value) {
+		if !same(t.equals, value) {
 			return none
 		}
 	case value.Value == ast.Value(ast.Boolean(false)):
@@ -148,8 +148,8 @@ func (f solving) pass(value *ast.Term, t test, at int) result {
 
 // equal unifies two operands, and goes on.
 func (f solving) equal(a, b *operand, at int) result {
-	left, knownA := f.valueOf(a)
-	right, knownB := f.valueOf(b)
+	left, knownA := f.unreadValueOf(a)
+	right, knownB := f.unreadValueOf(b)
 	switch {
 	case knownA == unsure || knownB == unsure:
 		return unsure
@@ -186,13 +186,13 @@ func (f solving) match(o *operand, value *ast.Term, otherwise *result) bool {
 	case o.isVariable():
 		slot := f.base + o.slot
 		if bound := f.slots[slot]; bound != nil {
-			return bound.Equal(value)
+			return same(bound, value)
 		}
 		f.slots[slot] = value
 		f.trail = append(f.trail, slot)
 		return true
 	case o.kind == operandArray:
-		array, ok := value.Value.(*ast.Array)
+		array, ok := plain(value).Value.(*ast.Array)
 		if !ok || array.Len() != len(o.elements) {
 			return false
 		}
@@ -208,7 +208,7 @@ func (f solving) match(o *operand, value *ast.Term, otherwise *result) bool {
 		*otherwise = orUnsure(known)
 		return false
 	}
-	return mine.Equal(value)
+	return same(mine, value)
 }
 
 func (s *screening) unbind(mark int) {

@@ -6,6 +6,15 @@ import (
 
 // valueOf is what an operand is, if it is one value: a path with an unbound variable is free.
 func (f solving) valueOf(o *operand) (*ast.Term, result) {
+	value, known := f.unreadValueOf(o)
+	if value != nil {
+		value = plain(value)
+	}
+	return value, known
+}
+
+// unreadValueOf is valueOf for whoever needs not look into it.
+func (f solving) unreadValueOf(o *operand) (*ast.Term, result) {
 	base, known := f.beginning(o)
 	if known != found || len(o.path) == 0 {
 		return base, known
@@ -15,7 +24,7 @@ func (f solving) valueOf(o *operand) (*ast.Term, result) {
 		if known != found {
 			return nil, known
 		}
-		if base = lookup(base.Value, key); base == nil {
+		if base = lookup(plain(base).Value, key); base == nil {
 			return nil, f.restKnown(o.path[i+1:])
 		}
 	}
@@ -175,11 +184,11 @@ func (f solving) walk(from *ast.Term, path []operand, t test, at int) result {
 		key, known := f.valueOf(&path[i])
 		switch {
 		case known == free:
-			return f.iterate(from.Value, &path[i], path[i+1:], t, at)
+			return f.iterate(plain(from).Value, &path[i], path[i+1:], t, at)
 		case known != found:
 			return orUnsure(known)
 		}
-		if from = lookup(from.Value, key); from == nil {
+		if from = lookup(plain(from).Value, key); from == nil {
 			return f.restKnown(path[i+1:])
 		}
 	}
@@ -246,7 +255,7 @@ func (s *screening) evaluate(d *document, arguments []*ast.Term) (*ast.Term, res
 	for _, definition := range d.definitions {
 		mine, known := s.either(definition, arguments)
 		switch {
-		case known == unsure, known == found && value != nil && !value.Equal(mine):
+		case known == unsure, known == found && value != nil && !same(value, mine):
 			return nil, unsure
 		case known == found && value == nil: // of equal numbers the first is kept: 1 and 1.0
 			value = mine
@@ -306,9 +315,12 @@ func (f solving) call(st *step) (*ast.Term, result) {
 	mark := len(f.arguments)
 	defer func() { f.arguments = f.arguments[:mark] }()
 	for i := range st.operands {
-		argument, known := f.valueOf(&st.operands[i])
+		argument, known := f.unreadValueOf(&st.operands[i])
 		if known != found {
 			return nil, orUnsure(known)
+		}
+		if st.kind == stepBuiltin && !st.takesUnread {
+			argument = plain(argument)
 		}
 		f.arguments = append(f.arguments, argument)
 	}

@@ -21,9 +21,17 @@ func of(name string, version int) state.PolicyChange {
 // never are policies that don't suffice.
 func never(*engine.PolicyList) bool { return false }
 
+func objects(list *engine.PolicyList) []engine.Document {
+	out, err := list.Objects()
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
 func leftText(left state.Remaining) string {
 	var out []string
-	for _, object := range left.Policies.Objects() {
+	for _, object := range objects(left.Policies) {
 		out = append(out, object.Get("metadata", "name").Text())
 	}
 	return strings.Join(out, ",") + " pending " + strings.Join(left.Pending, ",")
@@ -112,7 +120,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 			group.Go(func() {
 				last := false
 				err := replicas[at%2].Isolation().Claim(t.Context(), of(name, 1), never, func(left state.Remaining) bool {
-					last = len(left.Policies.Objects()) > 1 // itself and another
+					last = len(left.Policies.Policies()) > 1 // itself and another
 					return last
 				})
 				if err != nil {

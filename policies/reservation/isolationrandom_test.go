@@ -39,7 +39,7 @@ func podsOf(labels []string) (out pods) {
 
 // isolated are the pods that a list of policies selects, but for one of them.
 func isolated(list *engine.PolicyList, but string) (out pods) {
-	for _, object := range list.Objects() {
+	for _, object := range objects(list) {
 		if object.Get("metadata", "name").Text() == but {
 			continue
 		}

@@ -80,12 +80,23 @@ func (e *entry) document() (engine.Document, error) {
 	if known := e.parsed.Load(); known != nil {
 		return *known, nil
 	}
+	document, err := e.read()
+	if err == nil {
+		e.parsed.Store(&document)
+	}
+	return document, err
+}
+
+// read is the object, which is not kept.
+func (e *entry) read() (engine.Document, error) {
+	if known := e.parsed.Load(); known != nil {
+		return *known, nil
+	}
 	document, err := engine.ParseJSON(e.raw)
 	if err != nil {
-		return engine.Document{}, fmt.Errorf("read %s from the state: %w", e.name, err)
+		err = fmt.Errorf("read %s from the state: %w", e.name, err)
 	}
-	e.parsed.Store(&document)
-	return document, nil
+	return document, err
 }
 
 // NewIndex is an empty Index.
@@ -173,17 +184,22 @@ func (x *Index) forget(kind schema.GroupKind) {
 
 // Get implements engine.State. It fails for an object that can't be read.
 func (x *Index) Get(kind schema.GroupKind, namespace, name string) (engine.Document, bool, error) {
-	x.mu.RLock()
-	var e *entry
-	if f := x.kinds[kind][namespace]; f != nil {
-		e = f.objects[name]
-	}
-	x.mu.RUnlock()
+	e := x.entry(kind, namespace, name)
 	if e == nil {
 		return engine.Document{}, false, nil
 	}
 	document, err := e.document()
 	return document, err == nil, err
+}
+
+// entry is nil if there is none.
+func (x *Index) entry(kind schema.GroupKind, namespace, name string) *entry {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if f := x.kinds[kind][namespace]; f != nil {
+		return f.objects[name]
+	}
+	return nil
 }
 
 // List implements engine.State: sorted by name. It fails if an object can't be read.

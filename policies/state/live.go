@@ -69,15 +69,20 @@ type NamespacePolicies struct {
 
 // NewNamespacePolicies takes policies that are sorted by name.
 func NewNamespacePolicies(each []LivePolicy) *NamespacePolicies {
-	return &NamespacePolicies{each, listOf(each)}
+	return newNamespacePolicies(each, func() {})
 }
 
-func listOf(each []LivePolicy) *engine.PolicyList {
+// newNamespacePolicies tells when the objects are read.
+func newNamespacePolicies(each []LivePolicy, reading func()) *NamespacePolicies {
+	return &NamespacePolicies{each, listOf(each, reading)}
+}
+
+func listOf(each []LivePolicy, reading func()) *engine.PolicyList {
 	read := make([]engine.NetworkPolicy, len(each))
 	for i := range each {
 		read[i] = each[i].read
 	}
-	return engine.NewPolicyList(read)
+	return engine.NewPolicyList(read, reading)
 }
 
 // SelectingAll are those that select all pods, but for one; nil if there is none.
@@ -91,7 +96,7 @@ func (p *NamespacePolicies) SelectingAll(but string) *engine.PolicyList {
 	if out == nil {
 		return nil
 	}
-	return listOf(out)
+	return listOf(out, func() {})
 }
 
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.
@@ -115,7 +120,7 @@ func NewRemaining(all *NamespacePolicies, pending func(LivePolicy) bool) Remaini
 			rest = append(rest, p)
 		}
 	}
-	out.Policies = listOf(rest)
+	out.Policies = listOf(rest, func() {})
 	return out
 }
 
@@ -150,22 +155,16 @@ func (c *Cluster) PolicyChanged(of PolicyChange) bool {
 	if changed := ParseVersion(of.ResourceVersion); changed == 0 || c.Version(networkPolicyKind) < changed { // it may not be known yet
 		return false
 	}
-	object, there, err := c.Index.Get(networkPolicyKind, of.Namespace, of.Name)
-	if err != nil {
-		return false
+	known := c.entry(networkPolicyKind, of.Namespace, of.Name)
+	if known == nil {
+		return true
 	}
-	metadata := object.Get("metadata")
-	return !there || !of.Pending(metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text())
+	p, err := known.livePolicy()
+	return err == nil && !of.Pending(p.UID, p.ResourceVersion)
 }
 
 func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error) {
-	c.Index.mu.RLock()
-	var known *entry
-	if f := c.kinds[networkPolicyKind][np.Namespace]; f != nil {
-		known = f.objects[np.Name]
-	}
-	c.Index.mu.RUnlock()
-	if known != nil {
+	if known := c.entry(networkPolicyKind, np.Namespace, np.Name); known != nil {
 		if p, err := known.livePolicy(); p.UID == string(np.UID) && p.ResourceVersion == np.ResourceVersion {
 			return p, err
 		}

@@ -46,7 +46,11 @@ func TestLivePolicies(t *testing.T) {
 	}
 	left := NewRemaining(live, func(p LivePolicy) bool { return p.Name == "c" })
 	var got []string
-	for _, object := range left.Policies.Objects() {
+	objects, err := left.Policies.Objects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
 		got = append(got, fmt.Sprint(object.Get("kind").Text(), " ", object.Get("metadata", "name").Text(), " ", object.Get("metadata", "annotations")))
 	}
 	want := []string{`NetworkPolicy a {"example.com/kept":"known"}`, `NetworkPolicy b {"example.com/kept":"live"}`}

@@ -6,8 +6,12 @@ import (
 	"github.com/sluice-gate/sluice/policies/engine"
 )
 
-// maxRead is of how many NetworkPolicies what was read is kept, 6 KB each: those of the namespaces that are asked about.
-const maxRead = 2500
+// maxRead is of how many NetworkPolicies what facts read is kept, 2 KB each: those of the namespaces that are asked about. Where rules
+// look into the objects, they are kept with it, which takes as much as objectsRead more of them.
+const (
+	maxRead     = 12_000
+	objectsRead = 2
+)
 
 // NetworkPolicies implements engine.PolicyIndex.
 func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
@@ -37,36 +41,42 @@ func (x *Index) namespacePolicies(namespace string) (*NamespacePolicies, error) 
 			return nil, err
 		}
 	}
-	all := NewNamespacePolicies(each)
+	var all *NamespacePolicies
+	all = newNamespacePolicies(each, func() { x.keepPolicies(namespace, entries, all, 1+objectsRead) })
+	x.keepPolicies(namespace, entries, all, 1)
+	return all, nil
+}
+
+// keepPolicies keeps what was read of some entries, unless these have changed.
+func (x *Index) keepPolicies(namespace string, entries []*entry, all *NamespacePolicies, size int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if f := x.kinds[networkPolicyKind][namespace]; f != nil && sameEntries(f.sorted, entries) {
 		f.policies = all
-		x.read.keep(f)
+		x.read.keep(f, size*len(entries))
 	}
-	return all, nil
 }
 
 // readFolders are the folders whose NetworkPolicies have been read.
 type readFolders struct {
-	folders  []*folder // in turn
-	policies int       // in all of them
+	folders []*folder // in turn
+	size    int       // of all of them
 }
 
 // keep counts what was read, and drops that of others that nobody has asked for in a whole turn. It needs the index's lock.
-func (r *readFolders) keep(f *folder) {
+func (r *readFolders) keep(f *folder, size int) {
 	if f.read == 0 {
 		r.folders = append(r.folders, f)
 	}
-	r.policies += len(f.objects) - f.read
-	f.read = len(f.objects)
-	for turn := 2 * len(r.folders); r.policies > maxRead && turn > 0; turn-- {
+	r.size += size - f.read
+	f.read = size
+	for turn := 2 * len(r.folders); r.size > maxRead && turn > 0; turn-- {
 		next := r.folders[0]
 		if r.folders = r.folders[1:]; next == f || next.asked.Swap(false) {
 			r.folders = append(r.folders, next)
 			continue
 		}
-		r.policies -= next.read
+		r.size -= next.read
 		next.unread()
 	}
 }
@@ -92,7 +102,7 @@ func (e *entry) livePolicy() (LivePolicy, error) {
 	if known := e.live.Load(); known != nil {
 		return *known, nil
 	}
-	document, err := e.document()
+	document, err := e.read()
 	if err != nil {
 		return LivePolicy{}, err
 	}
@@ -100,6 +110,7 @@ func (e *entry) livePolicy() (LivePolicy, error) {
 	if err != nil {
 		return live, fmt.Errorf("read %s from the state: %w", e.name, err)
 	}
+	live.read.Object = e.read
 	e.live.Store(&live)
 	return live, nil
 }
