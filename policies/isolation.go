@@ -18,7 +18,7 @@ import (
 type IsolationClaimer interface {
 	// Claim has judge decide on a change by the NetworkPolicies that there are, but for those that others were admitted to
 	// change and that have not changed yet. If judge admits it, it is one of these from then on. judge may be called
-	// several times, of which the last counts. It isn't called if some of these policies suffice for the change.
+	// several times, of which the last counts. It isn't called if suffice is content with some of these policies.
 	Claim(ctx context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool, judge func(state.Remaining) bool) error
 	// Remaining is what Claim has judged, by the NetworkPolicies that the API server has at this moment.
 	Remaining(ctx context.Context, of state.PolicyChange) (state.Remaining, error)

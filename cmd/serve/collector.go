@@ -56,7 +56,7 @@ func percentFor(live int64) int {
 }
 
 // limitFor is what the runtime may keep: it returns to the system what it needed only to start.
-func limitFor(live int64) int64 { return max(enough, live/4*7) + beside }
+func limitFor(live int64) int64 { return max(enough, live/8*13) + beside }
 
 func liveHeap() int64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}

@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 func TestLimitFor(t *testing.T) {
-	for live, want := range map[int64]int64{0: 100, 15: 100, 60: 117, 200: 362} {
+	for live, want := range map[int64]int64{0: 100, 15: 100, 64: 116, 200: 337} {
 		if got := limitFor(live << 20); got != want<<20 {
 			t.Errorf("%d MiB live: at most %d MiB, want %d", live, got>>20, want)
 		}

@@ -27,7 +27,7 @@ import (
 //
 // A replica relies on a hold for holdTime from when it began to write it, or to write it anew. Others respect it for as long as a
 // reservation after that; so if a replica is killed, what it held is closed to other namespaces, and policies for all pods can't be
-// taken away, for nearly three minutes.
+// taken away, for nearly three minutes. Once the replica has been quiet for a while, that is said at once.
 
 // How domains come to be held.
 const (
@@ -215,7 +215,7 @@ func (j *Journal) obstacle(mine *own) *held {
 	now := j.now()
 	for _, other := range j.others {
 		for _, h := range other.holds {
-			if now.Before(h.expires) && (h.excludes(&mine.held) || h.isAmong(&mine.held) && j.isolationShrinks(h)) {
+			if now.Before(h.expires) && (h.excludes(&mine.held) || h.isAmong(&mine.held) && j.isolationShrinks(mine, h)) {
 				return h
 			}
 		}
@@ -223,15 +223,19 @@ func (j *Journal) obstacle(mine *own) *held {
 	return nil
 }
 
+// isQuiet tells whether a replica has not written for so long that it would have given a hold up, or written it anew.
+func (j *Journal) isQuiet(hold *held) bool { return j.heldUntil().Sub(hold.expires) > 2*holdTime }
+
 // isAmong tells whether both entries are about NetworkPolicies of one namespace.
 func (h *held) isAmong(o *held) bool {
 	return h.NetworkPolicy != nil && o.NetworkPolicy != nil && h.NetworkPolicy.Namespace == o.NetworkPolicy.Namespace
 }
 
-// isolationShrinks tells whether a policy that selects all pods is being changed where NetworkPolicies are held. It needs the lock.
-func (j *Journal) isolationShrinks(hold *held) bool {
-	for h := range j.lasting(nil) {
-		if h.NetworkPolicy != nil && hold.excludes(h) {
+// isolationShrinks tells whether, since before an entry, a policy that selects all pods is being changed where NetworkPolicies are
+// held. It needs the lock.
+func (j *Journal) isolationShrinks(mine *own, hold *held) bool {
+	for h := range j.lasting(mine) {
+		if hold.excludes(h) {
 			return true
 		}
 	}

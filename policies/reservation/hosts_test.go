@@ -451,7 +451,7 @@ func TestSweep(t *testing.T) {
 	gone.Annotations = map[string]string{admittedAnnotation: `{"entries": [{"id": "x", "ingress": {"namespace": "a", "name": "web", "class": "nginx", "hosts": {"rule": ["shop.example.com"]}}}]}`}
 	s.set(func() { s.write(watch.Added, gone.DeepCopy()) })
 	r.must(t, true, claimOf("b", "nginx", "shop.example.org"))
-	r.turn(DefaultLife - time.Second)
+	r.turn(DefaultLife + holdTime - time.Second)
 	if err := r.Sweep(t.Context()); err != nil || s.stored()["gone"] == nil {
 		t.Errorf("too early: %v, left %v", err, s.stored())
 	}
@@ -465,7 +465,7 @@ func TestSweep(t *testing.T) {
 	again.must(t, true, claimOf("c", "nginx", "shop.example.net"))
 	s.set(func() { s.write(watch.Deleted, s.leases["gone"].DeepCopy()) })
 	again.must(t, false, claimOf("b", "nginx", "shop.example.com"))
-	again.turn(DefaultLife + time.Second)
+	again.turn(DefaultLife + holdTime + time.Second)
 	if err := again.Sweep(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -46,11 +46,18 @@ func (c Isolation) Claim(ctx context.Context, of state.PolicyChange, suffice fun
 	return err
 }
 
-// cover admits a change by a hold, for which the policies that select all pods have to suffice. These are read when it is held: none
-// of them changes from when the state had caught up for the hold until that is given up.
+// cover admits a change by a hold, for which the policies that select all pods have to suffice. These are read again when it is held:
+// none of them has changed since the state caught up for the hold. If the hold is given up meanwhile, whoever changes one has
+// counted this change.
 func (c Isolation) cover(ctx context.Context, of state.PolicyChange, suffice func(*engine.PolicyList) bool) (bool, error) {
-	if of.SelectsAll || c.selectingAll(of) == nil {
-		return false, nil
+	known := c.journal.State
+	policies, err := known.KnownPolicies(of.Namespace)
+	enough := func(p *state.NamespacePolicies) bool {
+		all := p.SelectingAll(of.Name)
+		return all != nil && suffice(all)
+	}
+	if of.SelectsAll || err != nil || !enough(policies) {
+		return false, nil // what is wrong with the policies is said by who needs all of them
 	}
 	mine, err := c.journal.admit(ctx, entry{Covered: true, NetworkPolicy: newNetworkPolicy(of)}, nil)
 	switch {
@@ -59,21 +66,12 @@ func (c Isolation) cover(ctx context.Context, of state.PolicyChange, suffice fun
 	case err != nil:
 		return false, err
 	}
-	if all := c.selectingAll(of); all != nil && suffice(all) {
+	if now, err := known.KnownPolicies(of.Namespace); err == nil && (now == policies || enough(now)) {
 		c.journal.keep(mine)
 		return true, nil
 	}
 	c.journal.remove(mine)
 	return false, nil
-}
-
-// selectingAll are the other policies that select all pods; nil if none is known.
-func (c Isolation) selectingAll(of state.PolicyChange) *engine.PolicyList {
-	policies, err := c.journal.State.KnownPolicies(of.Namespace)
-	if err != nil {
-		return nil // whoever needs the others says so
-	}
-	return policies.SelectingAll(of.Name)
 }
 
 // Remaining implements policies.IsolationClaimer.

@@ -84,7 +84,7 @@ func TestIsolationAtRandom(t *testing.T) {
 		total := 0
 		counts.Range(func(_, n any) bool { total += n.(int); return true })
 		t.Logf("%s: %d", what, total)
-		if total < rounds {
+		if total < 2*rounds {
 			t.Errorf("%s: only %d in %d worlds", what, total, rounds)
 		}
 	}
@@ -188,10 +188,10 @@ func (w *policyWorld) ask(t *testing.T, random *rand.Rand) {
 	}
 	name, to := "all", &stored{}
 	w.cluster.mu.Lock()
-	if w.policies[name].version > 0 && random.IntN(12) > 0 {
+	if w.policies[name].version > 0 && random.IntN(30) > 0 {
 		name = fmt.Sprintf("p%d", random.IntN(5))
 	}
-	if name != "all" && random.IntN(20) > 0 {
+	if name != "all" && random.IntN(60) > 0 {
 		to.apps = slices.DeleteFunc(slices.Clone(apps), func(string) bool { return random.IntN(2) == 0 })
 	}
 	was := w.policies[name]
@@ -240,22 +240,22 @@ func (w *policyWorld) claim(t *testing.T, r replica, name string, was stored, to
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	fine := func(list *engine.PolicyList) bool { return was.selects()&^(keeps|isolated(list, name)) == 0 }
-	admitted := false
-	suffice := func(some *engine.PolicyList) bool {
-		admitted = fine(some)
-		if admitted {
-			w.cluster.mu.Lock()
-			w.covered++
-			w.cluster.mu.Unlock()
+	admitted, judged := true, false
+	err = r.Isolation().Claim(ctx, state.ChangeOf("shop", document), fine, func(left state.Remaining) bool {
+		admitted, judged = fine(left.Policies), true
+		if !admitted {
+			time.Sleep(rand.N(3 * time.Millisecond)) // the API server is asked for the namespace
 		}
 		return admitted
-	}
-	err = r.Isolation().Claim(ctx, state.ChangeOf("shop", document), suffice, func(left state.Remaining) bool {
-		admitted = fine(left.Policies)
-		return admitted
 	})
-	if err != nil && !strings.Contains(err.Error(), "reserve: write the journal") {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "does not answer"): // clocks are faster than replicas
+	case err != nil && !strings.Contains(err.Error(), "reserve: write the journal"):
 		t.Errorf("%s: %v", name, err)
+	case err == nil && !judged:
+		w.cluster.mu.Lock()
+		w.covered++
+		w.cluster.mu.Unlock()
 	}
 	return err == nil && admitted
 }

@@ -186,6 +186,9 @@ func (j *Journal) append(mine *own) error {
 	case !mine.Covered:
 		j.yield(&mine.held)
 	}
+	if hold := j.obstacle(mine); hold != nil && !mine.Covered && j.isQuiet(hold) {
+		return fmt.Errorf("reserve: %s", j.doesNotAnswer(hold)) // without a write, for whose end others would wait
+	}
 	text, err := json.Marshal(mine.entry)
 	if err != nil {
 		return fmt.Errorf("reserve: %w", err)
@@ -269,8 +272,8 @@ func (j *Journal) keep(mine *own) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, o := range mine.repeated {
-		if o.look == nil { // else it is waited for
-			j.drop(o)
+		if o.look == nil && j.drop(o) { // else it is waited for
+			mine.Covered = true // with its place in the order
 		}
 	}
 	mine.repeated = nil
@@ -353,10 +356,14 @@ func (j *Journal) resolve() {
 func (j *Journal) waitsFor(mine *own) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	o := mine.obstacle
-	if o == nil {
+	if mine.obstacle == nil {
 		return "the write did not come back"
 	}
+	return j.doesNotAnswer(mine.obstacle)
+}
+
+// doesNotAnswer says why a hold of another replica can't be had. It needs the lock.
+func (j *Journal) doesNotAnswer(o *held) string {
 	what := "NetworkPolicies of the namespace are being changed"
 	if o.Ingress != nil {
 		what = fmt.Sprintf("namespace %s creates Ingresses in the same domain (%s)", o.Ingress.Namespace, strings.TrimPrefix(o.Ingress.Hosts[0].Host, "."))

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/policies/state"
@@ -141,9 +144,9 @@ func TestWhatWasCoveredIsKnownBeforeIsolationShrinks(t *testing.T) {
 	says(t, "b, on the holder, which hasn't seen it", holder.change(t, of("b", 1), suffices), "covered")
 	select {
 	case got := <-shrinks:
-		t.Errorf("the policy for all pods does not wait: %q", got)
+		t.Fatalf("the policy for all pods does not wait: %q", got)
 	case got := <-elsewhere:
-		t.Errorf("what comes while it goes does not wait: %q", got)
+		t.Fatalf("what comes while it goes does not wait: %q", got)
 	case <-time.After(50 * time.Millisecond):
 	}
 	holder.link.hold(false)
@@ -182,9 +185,142 @@ func TestAHoldOfPoliciesOfAReplicaThatHasGone(t *testing.T) {
 	if want := "reserve: NetworkPolicies of the namespace are being changed, and the replica of Sluice that admits them does not answer; if it is gone, this ends within 2m45s"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
-	second.turn(160 * time.Second)
-	answer := second.change(t, ofAll(), never)
-	second.journalHas(t, 1)
-	second.turn(6 * time.Second)
-	says(t, "after that", answer, "a,all,b pending ")
+	second.turn(100 * time.Second)
+	if err := second.Isolation().Claim(t.Context(), ofAll(), never, func(state.Remaining) bool { return true }); err == nil || !strings.Contains(err.Error(), "this ends within 1m5s") {
+		t.Errorf("a replica that has been quiet for long: %v", err)
+	}
+	says(t, "b, for which nobody waits", second.change(t, of("b", 1), never), "all,b pending a")
+	second.turn(66 * time.Second)
+	says(t, "after that", second.change(t, ofAll(), never), "a,all pending b")
+}
+
+// A hold in a Lease that somebody deleted is respected for as long as any other.
+func TestAHoldOfADeletedLeaseLasts(t *testing.T) {
+	s, c := newServer(), withAll("a", "b")
+	holder, second := newReplica(t, s, c), newReplica(t, s, c)
+	holder.holdPolicies(t)
+	says(t, "which shows that it has seen the hold", second.change(t, of("b", 1), never), "a,all,b pending ")
+	holder.link.cut.Store(true)
+	holder.link.hold(true)
+	s.set(func() { s.write(watch.Deleted, s.leases[holder.writer.name].DeepCopy()) })
+	second.await(t, "it sees the deletion", 20*time.Second, func() bool { return second.others[holder.writer.name].deleted })
+	holder.turn(holdTime - time.Second)
+	says(t, "a", holder.change(t, of("a", 1), suffices), "covered")
+	second.turn(DefaultLife + time.Second)
+	if err := second.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := second.Isolation().Claim(t.Context(), ofAll(), never, func(state.Remaining) bool { return true })
+	if err == nil || !strings.Contains(err.Error(), "this ends within") {
+		t.Errorf("the hold is not waited for: %v", err)
+	}
+}
+
+// loses tells whether some pods that a policy selected, and does not keep, are isolated by no other.
+func loses(left *engine.PolicyList, name string, was, keeps pods) bool {
+	return was&^(keeps|isolated(left, name)) != 0
+}
+
+func selecting(policies map[string][]string) *cluster {
+	c := newCluster()
+	for name, labels := range policies {
+		c.policies[name] = stored{1, labels}
+	}
+	return c
+}
+
+// What takes the place of an earlier change of the same version, and may be another one, takes it in the order, too.
+func TestAnUpdateTakesThePlaceOfADeletion(t *testing.T) {
+	s, c := newServer(), selecting(map[string][]string{"p": {"a", "b"}, "q": {"a", "b"}, "r": {"b"}})
+	r := newReplica(t, s, c)
+	claim := func(name string, was, keeps pods, first func()) (admitted bool) {
+		calls := 0
+		err := r.Isolation().Claim(t.Context(), of(name, 1), never, func(left state.Remaining) bool {
+			if calls++; calls == 1 && first != nil {
+				defer first()
+			}
+			admitted = !loses(left.Policies, name, was, keeps)
+			return admitted
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return admitted
+	}
+	ab, a := podsOf([]string{"a", "b"}), podsOf([]string{"a"})
+	deletion := claim("p", ab, 0, nil)
+	if second := claim("q", ab, 0, func() { claim("p", ab, a, nil) }); !deletion || second {
+		t.Errorf("p may go: %v, and q beside it: %v", deletion, second)
+	}
+}
+
+// So it is on other replicas, for a change that has waited for a hold since before.
+func TestAnUpdateTakesThePlaceOfADeletionElsewhere(t *testing.T) {
+	s, c := newServer(), selecting(map[string][]string{"all": nil, "p": {"a", "b"}, "r": {"b", "c"}})
+	one, two, holder := newReplica(t, s, c), newReplica(t, s, c), newReplica(t, s, c)
+	holder.holdPolicies(t)
+	says(t, "the deletion of p", one.change(t, of("p", 1), never), "all,p,r pending ")
+	holder.link.hold(true)
+	admitted, judged, goOn := make(chan bool, 1), make(chan bool, 2), make(chan bool)
+	go func() {
+		last, calls := false, 0
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := two.Isolation().Claim(ctx, ofAll(), never, func(left state.Remaining) bool {
+			last = !loses(left.Policies, "all", allPods, 0)
+			judged <- true
+			if calls++; calls == 1 {
+				<-goOn
+			}
+			return last
+		}); err != nil {
+			t.Error(err)
+		}
+		admitted <- last
+	}()
+	two.journalHas(t, 1)
+	one.await(t, "one sees that", 20*time.Second, func() bool {
+		known := one.others[two.writer.name]
+		return known != nil && len(known.entries) == 1
+	})
+	update := one.change(t, of("p", 1), never)
+	one.journalHas(t, 2)
+	holder.link.hold(false)
+	<-judged
+	says(t, "the update of p", update, "p,r pending all")
+	one.journalHas(t, 1)
+	two.await(t, "two sees that", 20*time.Second, func() bool { return len(two.others[one.writer.name].entries) == 1 })
+	close(goOn)
+	if <-admitted {
+		t.Error("the policy for all pods may go beside p: pods a lose their isolation")
+	}
+}
+
+// A hold begins once the state has caught up with what was changed before.
+func TestAHoldAwaitsTheState(t *testing.T) {
+	s, c := newServer(), withAll("a")
+	r, other := newReplica(t, s, c), newReplica(t, s, c)
+	r.state.see(1, func() { r.state.seen = map[string]stored{"all": {version: 1}, "a": {1, []string{"a"}}} })
+	other.state.reach(1)
+	for i := range manyRequests - 1 {
+		says(t, "before it is held", r.change(t, of(fmt.Sprint("gone-", i), 1), suffices), "a,all pending ")
+	}
+	r.link.hold(true)
+	<-other.change(t, ofAll(), never)
+	c.change("all", 0)
+	other.state.reach(9)
+	other.journalHas(t, 0)
+	last := r.change(t, of("gone-9", 1), suffices) // by which the hold is asked for
+	r.await(t, "a list shows the hold, and of the change before only what it left", 20*time.Second, func() bool {
+		return slices.ContainsFunc(r.own, func(o *own) bool { return o.Hold && o.look == nil })
+	})
+	for range 20 { // for as long as it would take to rely on it
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := r.Isolation().Claim(ctx, of("a", 1), suffices, func(state.Remaining) bool { return true }); err == nil {
+			t.Fatal("covered by a policy that has gone")
+		}
+		cancel()
+	}
+	r.state.reach(9)
+	<-last
 }

@@ -35,7 +35,7 @@ func (v versions) max(o versions) versions {
 type entry struct {
 	ID            string         `json:"id"`
 	Hold          bool           `json:"hold,omitempty"`    // of a domain, in place of an Ingress, or of a namespace's NetworkPolicies
-	Covered       bool           `json:"covered,omitempty"` // admitted by a hold, before it was written
+	Covered       bool           `json:"covered,omitempty"` // it came before all that are not: by a hold, or in an earlier one's place
 	Ingress       *ingress       `json:"ingress,omitempty"`
 	NetworkPolicy *networkPolicy `json:"networkPolicy,omitempty"`
 }

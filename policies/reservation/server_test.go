@@ -341,10 +341,13 @@ func (k *known) LivePolicies(_ context.Context, namespace string) (*state.Namesp
 }
 
 func (k *known) PolicyChanged(of state.PolicyChange) bool {
-	all, err := k.known(of.Namespace)
-	if k.seen != nil && k.Version(networkPolicyKind) < state.ParseVersion(of.ResourceVersion) {
-		return false // it may not be known yet
+	k.mu.Lock()
+	early := k.seen != nil && k.version < state.ParseVersion(of.ResourceVersion) // it may not be known yet
+	k.mu.Unlock()
+	if early {
+		return false
 	}
+	all, err := k.known(of.Namespace)
 	for _, p := range all {
 		if p.Name == of.Name {
 			return err == nil && !of.Pending(p.UID, p.ResourceVersion)

@@ -265,7 +265,7 @@ func (j *Journal) Sweep(ctx context.Context) error {
 	j.mu.Lock()
 	for name, known := range j.others {
 		switch {
-		case j.now().Sub(known.since) <= j.Life:
+		case j.now().Sub(known.since) <= j.Life+holdTime:
 		case known.deleted:
 			delete(j.others, name)
 		default:

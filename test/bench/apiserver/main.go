@@ -76,7 +76,7 @@ func compare(ctx context.Context, s *stage, p plan) error {
 	for _, op := range s.operations() {
 		turns := map[hook][]measurement{}
 		for first := 0; first < p.objects; first += p.turn {
-			for _, h := range hooks() {
+			for _, h := range inTurn(first / p.turn) {
 				m, err := timed(ctx, p, first, min(p.turn, p.objects-first), func(i int) error { return op.do(ctx, h, i) })
 				if err != nil {
 					return fmt.Errorf("%s, hook %s: %w", op.name, h, err)
@@ -97,6 +97,13 @@ func compare(ctx context.Context, s *stage, p plan) error {
 		}
 	}
 	return nil
+}
+
+// inTurn are the hooks, of which each round begins with another one: none always writes just after the same other has.
+func inTurn(round int) []hook {
+	all := hooks()
+	at := round % len(all)
+	return slices.Concat(all[at:], all[:at])
 }
 
 // measurement is the time of each write, sorted, and of all together.
