@@ -113,15 +113,22 @@ func (s *coverSearch) run(pods Selector) {
 	s.done, s.partly = true, len(cover) > 0
 }
 
-// remaining appends to cover those of others that isolate a direction.
+// remaining appends to cover those of others that isolate a direction; only the
+// first that selects all pods, if there is one.
 func remaining(cover []*Policy, old *Policy, others []*Policy, direction networkingv1.PolicyType) []*Policy {
 	for _, o := range others {
-		if o.Namespace == old.Namespace && o.Name != old.Name && o.DeletionTimestamp == nil && isolates(o.NetworkPolicy, direction) {
-			cover = append(cover, o)
+		if o.Namespace != old.Namespace || o.Name == old.Name || o.DeletionTimestamp != nil || !isolates(o.NetworkPolicy, direction) {
+			continue
 		}
+		if selectsAll(o.Spec.PodSelector) {
+			return []*Policy{o}
+		}
+		cover = append(cover, o)
 	}
 	return cover
 }
+
+func selectsAll(pods metav1.LabelSelector) bool { return len(pods.MatchLabels)+len(pods.MatchExpressions) == 0 }
 
 func lostField(changed *Policy, direction networkingv1.PolicyType) string {
 	switch {
@@ -135,7 +142,7 @@ func lostField(changed *Policy, direction networkingv1.PolicyType) string {
 
 // writtenPods is the podSelector as kubectl writes it; empty for all pods.
 func writtenPods(p *Policy) string {
-	if sel := p.Spec.PodSelector; len(sel.MatchLabels)+len(sel.MatchExpressions) > 0 {
+	if sel := p.Spec.PodSelector; !selectsAll(sel) {
 		return metav1.FormatLabelSelector(&sel)
 	}
 	return ""

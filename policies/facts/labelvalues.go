@@ -80,6 +80,9 @@ func (v values) overlaps(w values) bool {
 	if v.others {
 		v, w = w, v
 	}
+	if !w.others && len(v.listed) == 1 && len(w.listed) == 1 { // as in most selectors
+		return v.listed[0] == w.listed[0]
+	}
 	for _, s := range v.listed {
 		if w.has(s, true) {
 			return true
