@@ -128,7 +128,9 @@ func remaining(cover []*Policy, old *Policy, others []*Policy, direction network
 	return cover
 }
 
-func selectsAll(pods metav1.LabelSelector) bool { return len(pods.MatchLabels)+len(pods.MatchExpressions) == 0 }
+func selectsAll(pods metav1.LabelSelector) bool {
+	return len(pods.MatchLabels)+len(pods.MatchExpressions) == 0
+}
 
 func lostField(changed *Policy, direction networkingv1.PolicyType) string {
 	switch {
