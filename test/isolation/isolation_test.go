@@ -4,10 +4,12 @@ package isolation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -225,6 +227,65 @@ var _ = Describe("two changes at the same moment on two replicas", func() {
 		Expect(api.Update(ctx, held)).To(Succeed(), "the finalizer comes off, because b stays")
 		Expect(names(ctx, "held")).To(ConsistOf("b"))
 	})
+})
+
+var _ = Describe("changes beside policies for all pods", func() {
+	const n = 100
+	fill := func(ctx context.Context, home string) {
+		GinkgoHelper()
+		namespace(ctx, home)
+		create(ctx, policy(home, "all-0", "", false), policy(home, "all-1", "", true))
+		for i := range n {
+			create(ctx, policy(home, fmt.Sprintf("p-%d", i), fmt.Sprintf("app-%d", i), i%2 == 1))
+		}
+	}
+	// removed deletes all others on both replicas, and calls do beside that.
+	removed := func(ctx context.Context, home string, do func(done int)) {
+		var group sync.WaitGroup
+		var done atomic.Int64
+		for replica := range 2 {
+			group.Go(func() {
+				defer GinkgoRecover()
+				for i := replica; i < n; i += 2 {
+					Eventually(func() error { return remove(ctx, home, fmt.Sprintf("p-%d", i)) }).Should(Or(Succeed(), Satisfy(apierrors.IsNotFound)))
+					do(int(done.Add(1)))
+				}
+			})
+		}
+		group.Wait()
+	}
+
+	It("are mostly not written", func(ctx SpecContext) {
+		fill(ctx, "beside")
+		before := reserved(ctx)
+		removed(ctx, "beside", func(int) {})
+		writes := reserved(ctx) - before
+		AddReportEntry("writes of reservations", fmt.Sprintf("%d for %d deletions", writes, n))
+		Expect(writes).To(BeNumerically("<", n/2))
+		Expect(names(ctx, "beside")).To(ConsistOf("all-0", "all-1"))
+	}, SpecTimeout(2*time.Minute))
+
+	It("leave one of these, if all are deleted at the same moment on two replicas", func(ctx SpecContext) {
+		for round := range 5 {
+			home := fmt.Sprintf("shrinking-%d", round)
+			fill(ctx, home)
+			errs := make([]error, 2)
+			var group sync.WaitGroup
+			removed(ctx, home, func(done int) {
+				if done != n/2 { // when both replicas admit without writing
+					return
+				}
+				for i := range errs {
+					group.Go(func() {
+						errs[i] = patiently(ctx, func(ctx context.Context) error { return remove(ctx, home, fmt.Sprintf("all-%d", i)) })
+					})
+				}
+			})
+			group.Wait()
+			Expect(names(ctx, home)).To(HaveLen(1))
+			Expect(errors.Join(errs...)).To(MatchError(And(ContainSubstring(refusal), ContainSubstring("lose their isolation for Ingress"))), "one of them")
+		}
+	}, SpecTimeout(4*time.Minute))
 })
 
 var _ = Describe("all policies of a namespace", func() {
