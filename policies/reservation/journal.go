@@ -186,8 +186,10 @@ func (j *Journal) append(mine *own) error {
 	case !mine.Covered:
 		j.yield(&mine.held)
 	}
-	if hold := j.obstacle(mine); hold != nil && !mine.Covered && j.isQuiet(hold) {
-		return fmt.Errorf("reserve: %s", j.doesNotAnswer(hold)) // without a write, for whose end others would wait
+	if !mine.Covered {
+		if hold := j.obstacle(mine); hold != nil && j.isQuiet(hold) {
+			return fmt.Errorf("reserve: %s", j.doesNotAnswer(hold)) // without a write, for whose end others would wait
+		}
 	}
 	text, err := json.Marshal(mine.entry)
 	if err != nil {

