@@ -53,7 +53,7 @@ func (g *Gate) settleIsolation(ctx context.Context, r Request, namespace *namesp
 	}
 	switch {
 	case r.isNamespace(): // what isn't seen yet isolates too
-	case r.Kind.GroupKind() != networkPolicyKind || len(said) == 0 && len(q.judge(ctx, state.Remaining{Policies: engine.NewPolicyList(nil, func() {})})) == 0:
+	case r.Kind.GroupKind() != networkPolicyKind || len(said) == 0 && len(q.judge(ctx, state.Remaining{Policies: engine.NewPolicyList(nil, nil)})) == 0:
 		return findings
 	}
 	settled, err := q.settle(ctx, len(denials(said)) > 0, len(denials(rest)) == 0)

@@ -39,14 +39,17 @@ func ReadNetworkPolicy(object Document) (NetworkPolicy, error) {
 	return NetworkPolicy{policy, func() (Document, error) { return object, nil }}, err
 }
 
-// NewPolicyList makes a list of NetworkPolicies. It tells when their objects are read, and from then on kept with it.
+// NewPolicyList makes a list of NetworkPolicies. It tells when their objects are read, and from then on kept with it; nil to tell
+// nobody.
 func NewPolicyList(all []NetworkPolicy, reading func()) *PolicyList {
 	policies := make([]*facts.Policy, len(all))
 	for i, p := range all {
 		policies[i] = p.policy
 	}
 	return &PolicyList{policies, sync.OnceValues(func() (*ast.Term, error) {
-		reading()
+		if reading != nil {
+			reading()
+		}
 		objects := make([]*ast.Term, len(all))
 		for i, p := range all {
 			object, err := p.Object()

@@ -25,7 +25,7 @@ type indexed struct {
 }
 
 func (i indexed) NetworkPolicies(string) (*engine.PolicyList, error) {
-	return engine.NewPolicyList(i.policies, func() {}), nil
+	return engine.NewPolicyList(i.policies, nil), nil
 }
 
 const widePolicy = `{"metadata":{"namespace":"shop","name":%q},"spec":{"policyTypes":["Egress"],"egress":[{"to":[{"ipBlock":{"cidr":%q}}]}]}}`

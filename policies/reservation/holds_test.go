@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -218,10 +217,7 @@ func TestTwoWaitForAHold(t *testing.T) {
 	first.journalHas(t, 1)
 	two := second.ask(t, claimOf("c", "nginx", "shop.example.com"))
 	second.journalHas(t, 1)
-	first.await(t, "the first sees the second", 20*time.Second, func() bool {
-		known := first.others[second.writer.name]
-		return known != nil && len(known.entries) == 1
-	})
+	first.awaitEntries(t, second, 1)
 	first.refreshOnce(t.Context()) // and looks again
 	holder.link.hold(false)
 	if !<-one || <-two {
@@ -245,6 +241,15 @@ func TestAHoldIsGivenUpBeforeItsWriteComesBack(t *testing.T) {
 	if !<-answer || !<-late {
 		t.Error("two hosts of a domain were not free")
 	}
+}
+
+// awaitEntries returns once this replica has seen so many entries in another one's journal.
+func (r replica) awaitEntries(t *testing.T, of replica, want int) {
+	t.Helper()
+	r.await(t, fmt.Sprintf("sees %d entries of another replica", want), 20*time.Second, func() bool {
+		known := r.others[of.writer.name]
+		return known != nil && len(known.entries) == want
+	})
 }
 
 // await looks, under the journal's lock, until a condition holds.
@@ -467,24 +472,16 @@ func TestHoldsAtRandom(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 7))
-			w := &world{server: newServer(), live: map[types.UID]state.HostClaim{}}
-			w.slow = time.Duration(random.IntN(3)) * time.Millisecond
-			for range 3 {
-				w.replicas = append(w.replicas, newReplicaThatHolds(t, w.server, nil, 1+random.IntN(2)))
-			}
-			w.play(t, random)
+			w := &world{lateWorld: newLateWorld(t, nil, random), live: map[types.UID]state.HostClaim{}}
+			w.play(t, random, 30, func() int { return 3000 }, w.ask)
 		})
 	}
 }
 
-// world is what the API server stores of Ingresses, and replicas that see it late, each in its time.
+// world is what the API server stores of Ingresses.
 type world struct {
-	*server
-	replicas []replica
-
-	mu     sync.Mutex
-	live   map[types.UID]state.HostClaim // admitted, and not deleted
-	events []func(r replica)             // whose versions are 1, 2, …
+	*lateWorld
+	live map[types.UID]state.HostClaim // admitted, and not deleted
 }
 
 // admit notes that a claim was admitted.
@@ -512,40 +509,6 @@ func (w *world) delete(claim state.HostClaim) {
 	w.events = append(w.events, func(r replica) { r.state.Delete(ingressKind, claim.Namespace, claim.Name) })
 }
 
-// show has a replica see what is stored, until ctx ends.
-func (w *world) show(ctx context.Context, r replica, random *rand.Rand) {
-	for seen := 0; ctx.Err() == nil; time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond) {
-		w.mu.Lock()
-		events := w.events[seen:]
-		w.mu.Unlock()
-		for _, event := range events[:random.IntN(len(events)+1)] {
-			seen++
-			r.state.see(uint64(seen), func() { event(r) })
-		}
-	}
-}
-
-func (w *world) play(t *testing.T, random *rand.Rand) {
-	ctx, stop := context.WithCancel(t.Context())
-	var shown, asked sync.WaitGroup
-	for _, r := range w.replicas {
-		seed := random.Uint64()
-		shown.Go(func() { w.show(ctx, r, rand.New(rand.NewPCG(seed, 1))) })
-	}
-	for range 6 {
-		seed := random.Uint64()
-		asked.Go(func() {
-			random := rand.New(rand.NewPCG(seed, 2))
-			for range 30 {
-				w.ask(t, random)
-			}
-		})
-	}
-	asked.Wait()
-	stop()
-	shown.Wait()
-}
-
 // ask has some replica asked for some host; what is admitted is stored or not, and may be deleted.
 func (w *world) ask(t *testing.T, random *rand.Rand) {
 	namespace := []string{"a", "a", "a", "b", "c"}[random.IntN(5)]
@@ -556,14 +519,7 @@ func (w *world) ask(t *testing.T, random *rand.Rand) {
 	}
 	claim := numbered(namespace, random.IntN(1<<30), host)
 	r := w.replicas[random.IntN(len(w.replicas))]
-	if random.IntN(5) == 0 {
-		r.link.hold(true)
-		time.AfterFunc(time.Duration(random.IntN(4))*time.Millisecond, func() { r.link.hold(false) })
-	}
-	if random.IntN(20) == 0 { // for a moment writes are made and not answered
-		w.set(func() { w.deaf = true })
-		time.AfterFunc(time.Millisecond, func() { w.set(func() { w.deaf = false }) })
-	}
+	w.disturb(r, random)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	free, err := r.Hosts().Claim(ctx, claim)

@@ -67,14 +67,12 @@ func TestIsolationAtRandom(t *testing.T) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(seed, 7))
-				w := &policyWorld{server: newServer(), cluster: newCluster()}
-				w.server.slow = time.Duration(random.IntN(3)) * time.Millisecond
-				for range 3 {
-					r := newReplicaThatHolds(t, w.server, w.cluster, 1+random.IntN(2))
+				c := newCluster()
+				w := &policyWorld{lateWorld: newLateWorld(t, c, random), cluster: c}
+				for _, r := range w.replicas {
 					r.state.seen = map[string]stored{}
-					w.replicas = append(w.replicas, r)
 				}
-				w.play(t, random)
+				w.play(t, random, 40, func() int { return 1 + random.IntN(10_000) }, w.ask)
 				covered.Store(seed, w.covered)
 				shrunk.Store(seed, w.shrunk)
 			})
@@ -90,95 +88,49 @@ func TestIsolationAtRandom(t *testing.T) {
 	}
 }
 
-// policyWorld is what the API server has of NetworkPolicies, and replicas that see it late, each in its time.
+// policyWorld is what the API server has of NetworkPolicies.
 type policyWorld struct {
-	*server
-	*cluster // whose lock is for what follows, too
-	replicas []replica
-	events   []policyEvent // of which the first has version 1
-	covered  int           // admitted by holds
-	shrunk   int           // policies for all pods that were taken away
+	*lateWorld
+	cluster *cluster // by w.mu and its own lock
+	covered int      // admitted by holds
+	shrunk  int      // policies for all pods that were taken away
 }
 
-type policyEvent struct {
-	name  string
-	there bool
-	stored
-}
-
-// union is all pods that are isolated. It needs the lock.
+// union is all pods that are isolated. It needs the cluster's lock.
 func (w *policyWorld) union() (out pods) {
-	for _, p := range w.policies {
+	for _, p := range w.cluster.policies {
 		out |= p.selects()
 	}
 	return out
 }
 
-// change stores a policy in place of a version of it; 0 to create one, nil to delete it.
+// store stores a policy in place of a version of it; 0 to create one, nil to delete it.
 func (w *policyWorld) store(t *testing.T, name string, version int, to *stored) {
 	w.cluster.mu.Lock()
 	defer w.cluster.mu.Unlock()
-	was := w.policies[name]
+	was := w.cluster.policies[name]
 	if was.version != version {
 		return // the API server would ask for admission anew
 	}
 	before := w.union()
-	event := policyEvent{name: name, there: to != nil}
-	if to == nil {
-		delete(w.policies, name)
-	} else {
-		event.stored = stored{len(w.events) + 1, to.apps}
-		w.policies[name] = event.stored
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change := func(policies map[string]stored) { delete(policies, name) }
+	if to != nil {
+		now := stored{len(w.events) + 1, to.apps}
+		change = func(policies map[string]stored) { policies[name] = now }
 	}
-	w.events = append(w.events, event)
+	change(w.cluster.policies)
+	w.events = append(w.events, func(r replica) {
+		r.state.seen = maps.Clone(r.state.seen)
+		change(r.state.seen)
+	})
 	if lost := before &^ w.union(); lost != 0 {
 		t.Errorf("pods %03b lost their isolation by a change of %s, which selected %03b", lost, name, was.selects())
 	}
 	if version > 0 && was.apps == nil && (to == nil || to.apps != nil) {
 		w.shrunk++
 	}
-}
-
-// show has a replica see what is stored, until ctx ends.
-func (w *policyWorld) show(ctx context.Context, r replica, random *rand.Rand) {
-	late := 1 + random.IntN(10_000)
-	for seen := 0; ctx.Err() == nil; time.Sleep(time.Duration(random.IntN(late)) * time.Microsecond) {
-		w.cluster.mu.Lock()
-		events := w.events[seen:]
-		w.cluster.mu.Unlock()
-		for _, event := range events[:random.IntN(len(events)+1)] {
-			seen++
-			r.state.see(uint64(seen), func() {
-				r.state.seen = maps.Clone(r.state.seen)
-				if event.there {
-					r.state.seen[event.name] = event.stored
-				} else {
-					delete(r.state.seen, event.name)
-				}
-			})
-		}
-	}
-}
-
-func (w *policyWorld) play(t *testing.T, random *rand.Rand) {
-	ctx, stop := context.WithCancel(t.Context())
-	var shown, asked sync.WaitGroup
-	for _, r := range w.replicas {
-		seed := random.Uint64()
-		shown.Go(func() { w.show(ctx, r, rand.New(rand.NewPCG(seed, 1))) })
-	}
-	for range 6 {
-		seed := random.Uint64()
-		asked.Go(func() {
-			random := rand.New(rand.NewPCG(seed, 2))
-			for range 40 {
-				w.ask(t, random)
-			}
-		})
-	}
-	asked.Wait()
-	stop()
-	shown.Wait()
 }
 
 // ask creates, updates or deletes some policy.
@@ -188,13 +140,13 @@ func (w *policyWorld) ask(t *testing.T, random *rand.Rand) {
 	}
 	name, to := "all", &stored{}
 	w.cluster.mu.Lock()
-	if w.policies[name].version > 0 && random.IntN(30) > 0 {
+	if w.cluster.policies[name].version > 0 && random.IntN(30) > 0 {
 		name = fmt.Sprintf("p%d", random.IntN(5))
 	}
 	if name != "all" && random.IntN(60) > 0 {
 		to.apps = slices.DeleteFunc(slices.Clone(apps), func(string) bool { return random.IntN(2) == 0 })
 	}
-	was := w.policies[name]
+	was := w.cluster.policies[name]
 	w.cluster.mu.Unlock()
 	if was.version > 0 && random.IntN(2) == 0 {
 		to = nil
@@ -212,18 +164,6 @@ func (w *policyWorld) ask(t *testing.T, random *rand.Rand) {
 		time.Sleep(time.Duration(random.IntN(15000)) * time.Microsecond) // between admission and storage
 	}
 	w.store(t, name, was.version, to)
-}
-
-// disturb has a watch stand still for a moment, or writes without an answer.
-func (w *policyWorld) disturb(r replica, random *rand.Rand) {
-	if random.IntN(5) == 0 {
-		r.link.hold(true)
-		time.AfterFunc(time.Duration(random.IntN(4))*time.Millisecond, func() { r.link.hold(false) })
-	}
-	if random.IntN(20) == 0 {
-		w.set(func() { w.deaf = true })
-		time.AfterFunc(time.Millisecond, func() { w.set(func() { w.deaf = false }) })
-	}
 }
 
 // claim tells whether a change is admitted.
@@ -253,9 +193,9 @@ func (w *policyWorld) claim(t *testing.T, r replica, name string, was stored, to
 	case err != nil && !strings.Contains(err.Error(), "reserve: write the journal"):
 		t.Errorf("%s: %v", name, err)
 	case err == nil && !judged:
-		w.cluster.mu.Lock()
+		w.mu.Lock()
 		w.covered++
-		w.cluster.mu.Unlock()
+		w.mu.Unlock()
 	}
 	return err == nil && admitted
 }

@@ -133,10 +133,7 @@ func TestWhatWasCoveredIsKnownBeforeIsolationShrinks(t *testing.T) {
 	holder.link.hold(true)
 	shrinks := second.change(t, ofAll(), never)
 	second.journalHas(t, 1)
-	third.await(t, "the third sees that", 20*time.Second, func() bool {
-		known := third.others[second.writer.name]
-		return known != nil && len(known.entries) == 1
-	})
+	third.awaitEntries(t, second, 1)
 	elsewhere := third.change(t, of("d", 1), never)
 	third.journalHas(t, 1)
 	late := holder.change(t, of("c", 1), never) // written after the policy for all pods is to go
@@ -279,17 +276,14 @@ func TestAnUpdateTakesThePlaceOfADeletionElsewhere(t *testing.T) {
 		admitted <- last
 	}()
 	two.journalHas(t, 1)
-	one.await(t, "one sees that", 20*time.Second, func() bool {
-		known := one.others[two.writer.name]
-		return known != nil && len(known.entries) == 1
-	})
+	one.awaitEntries(t, two, 1)
 	update := one.change(t, of("p", 1), never)
 	one.journalHas(t, 2)
 	holder.link.hold(false)
 	<-judged
 	says(t, "the update of p", update, "p,r pending all")
 	one.journalHas(t, 1)
-	two.await(t, "two sees that", 20*time.Second, func() bool { return len(two.others[one.writer.name].entries) == 1 })
+	two.awaitEntries(t, one, 1)
 	close(goOn)
 	if <-admitted {
 		t.Error("the policy for all pods may go beside p: pods a lose their isolation")

@@ -69,10 +69,10 @@ type NamespacePolicies struct {
 
 // NewNamespacePolicies takes policies that are sorted by name.
 func NewNamespacePolicies(each []LivePolicy) *NamespacePolicies {
-	return newNamespacePolicies(each, func() {})
+	return newNamespacePolicies(each, nil)
 }
 
-// newNamespacePolicies tells when the objects are read.
+// newNamespacePolicies tells when the objects are read, unless reading is nil.
 func newNamespacePolicies(each []LivePolicy, reading func()) *NamespacePolicies {
 	return &NamespacePolicies{each, listOf(each, reading)}
 }
@@ -96,7 +96,7 @@ func (p *NamespacePolicies) SelectingAll(but string) *engine.PolicyList {
 	if out == nil {
 		return nil
 	}
-	return listOf(out, func() {})
+	return listOf(out, nil)
 }
 
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.
@@ -120,7 +120,7 @@ func NewRemaining(all *NamespacePolicies, pending func(LivePolicy) bool) Remaini
 			rest = append(rest, p)
 		}
 	}
-	out.Policies = listOf(rest, func() {})
+	out.Policies = listOf(rest, nil)
 	return out
 }
 
