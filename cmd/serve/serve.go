@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/dynamic"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -146,7 +145,7 @@ func newServer(ctx, serving context.Context, o Options, observers *observers) (*
 	if err := addRotator(ctx, manager, o, clock); err != nil {
 		return nil, fmt.Errorf("set up certificate: %w", err)
 	}
-	objects, err := dynamic.NewForConfigAndClient(manager.GetConfig(), manager.GetHTTPClient())
+	objects, err := state.NewClient(manager.GetConfig(), manager.GetHTTPClient())
 	if err != nil {
 		return nil, fmt.Errorf("set up state: %w", err)
 	}

@@ -36,8 +36,34 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Off
 // metadata.managedFields and kubectl's last-applied annotation; in them keys may repeat. The Document
 // refers to data, which must not be changed afterwards.
 func ParseJSON(data []byte) (Document, error) {
-	s := scanner{data: data, text: unsafe.String(unsafe.SliceData(data), len(data))}
-	s.pairs = make([][2]*ast.Term, 0, 64)
+	s := newScanner(data)
+	return s.document()
+}
+
+// ParseTrimmed is ParseJSON, and the text for who keeps it: with 0 in place of what ParseJSON leaves out, which makes the same of it.
+func ParseTrimmed(data []byte) (Document, []byte, error) {
+	s := newScanner(data)
+	document, err := s.document()
+	if err != nil || len(s.leftOut) == 0 {
+		return document, data, err
+	}
+	size, from := len(data), 0
+	for _, span := range s.leftOut {
+		size -= span[1] - span[0] - 1
+	}
+	trimmed := make([]byte, 0, size)
+	for _, span := range s.leftOut {
+		trimmed = append(append(trimmed, data[from:span[0]]...), '0')
+		from = span[1]
+	}
+	return document, append(trimmed, data[from:]...), nil
+}
+
+func newScanner(data []byte) *scanner {
+	return &scanner{data: data, text: unsafe.String(unsafe.SliceData(data), len(data)), pairs: make([][2]*ast.Term, 0, 64)}
+}
+
+func (s *scanner) document() (Document, error) {
 	value, err := s.value(0, inOther)
 	if err != nil {
 		return Document{}, err
@@ -79,6 +105,7 @@ type scanner struct {
 	pos  int
 
 	skipping bool           // what is being read is left out: it is checked, and its value is nil
+	leftOut  [][2]int       // where what is left out begins and ends
 	pairs    [][2]*ast.Term // of the objects that are being read, the innermost last
 	items    []*ast.Term    // of the arrays that are being read, the innermost last
 	spare    []ast.Term     // allocated, not yet used
@@ -182,11 +209,15 @@ func (s *scanner) object(depth int, where place) (ast.Value, error) {
 
 // member reads the value of a key and pushes the pair, unless it is left out.
 func (s *scanner) member(key string, depth int, where place) error {
-	outer := s.skipping
+	outer, start := s.skipping, s.pos
 	s.skipping = outer || where.skips(key)
 	value, err := s.value(depth, where.child(key))
-	if err == nil && !s.skipping {
+	switch {
+	case err != nil:
+	case !s.skipping:
 		s.pairs = append(s.pairs, [2]*ast.Term{keyTerm(key), s.term(value)})
+	case !outer:
+		s.leftOut = append(s.leftOut, [2]int{start, s.pos})
 	}
 	s.skipping = outer
 	return err

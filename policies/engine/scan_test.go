@@ -97,8 +97,33 @@ func TestParseJSONLeavesOutWhatNobodyJudges(t *testing.T) {
 			if err != nil || d.String() != test.want {
 				t.Errorf("got %v %v, want %s", d, err, test.want)
 			}
+			if again := checkTrimmed(t, []byte(test.text)); again.String() != test.want {
+				t.Errorf("what is kept reads %v, want %s", again, test.want)
+			}
 		})
 	}
+}
+
+func TestParseTrimmedKeepsNothingOfWhatIsLeftOut(t *testing.T) {
+	const text = `{"metadata":{"managedFields": [{"a":[1,2]}] ,"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}","b":"managedFields"}},"spec":{"managedFields":[1]}}`
+	const want = `{"metadata":{"managedFields":0 ,"annotations":{"kubectl.kubernetes.io/last-applied-configuration":0,"b":"managedFields"}},"spec":{"managedFields":[1]}}`
+	if _, trimmed, err := engine.ParseTrimmed([]byte(text)); err != nil || string(trimmed) != want || cap(trimmed) != len(trimmed) {
+		t.Errorf("got %s (%d bytes taken, %v), want %s", trimmed, cap(trimmed), err, want)
+	}
+}
+
+// checkTrimmed reads what ParseTrimmed keeps of a text that ParseJSON reads.
+func checkTrimmed(t *testing.T, data []byte) engine.Document {
+	t.Helper()
+	d, trimmed, err := engine.ParseTrimmed(bytes.Clone(data))
+	if err != nil {
+		t.Fatalf("%q: %v", data, err)
+	}
+	again, err := engine.ParseJSON(trimmed)
+	if err != nil || !again.Equal(d) || len(trimmed) > len(data) {
+		t.Fatalf("%q: read as %v, kept as %q, which is read as %v (%v)", data, d, trimmed, again, err)
+	}
+	return again
 }
 
 // FuzzParseJSON compares with encoding/json: what it accepts is accepted, with the same value, apart from
@@ -127,6 +152,9 @@ func FuzzParseJSON(f *testing.F) {
 				t.Fatalf("%q: %v", data, err)
 			}
 			return
+		}
+		if again := checkTrimmed(t, data); !again.Equal(d) {
+			t.Fatalf("%q: what is kept reads %v, want %v", data, again, d)
 		}
 		written, err := d.MarshalJSON()
 		if err != nil {

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -171,8 +170,6 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 			w.fail(WatchError{Kind: w.kind, Verb: verb, Resource: resource.GroupResource(), Err: err})
 		}
 	}
-	expected := &unstructured.Unstructured{}
-	expected.SetGroupVersionKind(kind)
 	log := logr.Discard()
 	source := &toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
@@ -197,6 +194,6 @@ func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResou
 			return events, err
 		},
 	}
-	toolscache.NewReflectorWithOptions(toolscache.ToListWatcherWithWatchListSemantics(source, w.cluster.objects), expected, w,
+	toolscache.NewReflectorWithOptions(toolscache.ToListWatcherWithWatchListSemantics(source, w.cluster.objects), nil, w,
 		toolscache.ReflectorOptions{Name: "state", Logger: &log}).RunWithContext(ctx)
 }

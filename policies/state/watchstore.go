@@ -38,6 +38,8 @@ func (w *watched) observe(x any) (*observed, error) {
 	switch object := x.(type) {
 	case *observed:
 		return object, nil
+	case *received:
+		return w.observed(object, object.raw, func() engine.Document { return object.document }), nil
 	case *unstructured.Unstructured:
 		object.SetManagedFields(nil)
 		if annotations := object.GetAnnotations(); annotations[lastApplied] != "" {
@@ -48,14 +50,19 @@ func (w *watched) observe(x any) (*observed, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s from the API server: %w", w.kind.Kind, err)
 		}
-		o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName()),
-			ResourceVersion: strings.Clone(object.GetResourceVersion())}, raw: raw}
-		if w.kind == ingressKind {
-			o.ingress = storedIngress(o.Namespace, o.Name, readIngress(raw, object))
-		}
-		return o, nil
+		return w.observed(object, raw, func() engine.Document { return readIngress(raw, object) }), nil
 	}
 	return nil, fmt.Errorf("the API server sent a %T for a %s", x, w.kind.Kind)
+}
+
+// observed shares no memory with the object.
+func (w *watched) observed(object metav1.Object, raw []byte, ingress func() engine.Document) *observed {
+	o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName()),
+		ResourceVersion: strings.Clone(object.GetResourceVersion())}, raw: raw}
+	if w.kind == ingressKind {
+		o.ingress = storedIngress(o.Namespace, o.Name, ingress())
+	}
+	return o
 }
 
 // lastApplied is the annotation in which kubectl keeps a second copy of the object.
