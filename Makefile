@@ -28,7 +28,7 @@ PROFILE ?=
 IMAGE ?=
 KUBECTL ?= kubectl
 FIND_KUBECTL = kubectl=$$(command -v $(KUBECTL) || echo "$$(go -C test/controlplane run .)/kubectl")
-RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| sed 's|image: sluice:dev$$|image: $(IMAGE)|')
+RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| sed -E 's|^( +image:) .*|\1 $(IMAGE)|')
 POLICIES = $(firstword $(wildcard config/profiles/$(PROFILE)/kustomization.yaml config/$(PROFILE)/kustomization.yaml))
 CYCLONEDX = go tool -modfile=test/tools/cyclonedx/go.mod cyclonedx-gomod
 GOVULNCHECK = go tool -modfile=test/tools/govulncheck/go.mod govulncheck
@@ -137,7 +137,7 @@ generate: ## write deepcopy functions, CRDs and schemas
 	go -C test/schemagen run .
 
 .PHONY: deploy
-deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PROFILE (baseline, restricted, observe)
+deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PROFILE (baseline, restricted, observe) in place of another's
 	$(if $(PROFILE),$(if $(POLICIES),,$(error there is no profile $(PROFILE))))
 	$(FIND_KUBECTL); \
 	"$$kubectl" apply -k config/crd; \
@@ -154,6 +154,8 @@ deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PR
 			echo "the API server may not have seen yet that Sluice answers"; sleep 5; \
 		done; \
 		"$$kubectl" wait --for=condition=Ready --timeout=60s gatepolicies --all; \
+		profile=$$("$$kubectl" get -k $(dir $(POLICIES)) -o 'jsonpath={.items[0].metadata.labels.policy\.sluice\.dev/profile}'); \
+		"$$kubectl" delete gatepolicies --selector "policy.sluice.dev/profile,policy.sluice.dev/profile!=$$profile"; \
 	fi
 
 .PHONY: undeploy

@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -108,15 +110,18 @@ func wayOut(ctx context.Context) {
 	_, err := apply(ctx, manifest(ingress("outage", 0, true)))
 	Expect(err).To(HaveOccurred())
 
-	kubectl(ctx, "delete", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "sluice")
+	kept := filepath.Join(GinkgoT().TempDir(), "webhooks.yaml")
+	hooks := kubectl(ctx, "get", "validatingwebhookconfiguration,mutatingwebhookconfiguration", "sluice", "-o", "yaml")
+	Expect(os.WriteFile(kept, []byte(hooks), 0o600)).To(Succeed())
+	kubectl(ctx, "delete", "-f", kept)
 	Eventually(func() error {
 		_, err := apply(ctx, manifest(ingress("outage", 0, true)))
 		return err
 	}, patience, poll).WithContext(ctx).Should(Succeed())
 
 	startAll()
-	kubectl(ctx, "apply", "-k", "../../config/default")
 	Expect(replicas.awaitReady(ctx)).To(Succeed())
+	kubectl(ctx, "create", "-f", kept)
 	awaitTrust(ctx)
 	Expect(installed.AwaitVetting(ctx, cluster)).To(Succeed())
 	kubectl(ctx, "apply", "-f", "../../config/profiles/restricted.yaml")

@@ -23,20 +23,24 @@ func TestDeployment(t *testing.T) {
 			mine := labels.Set(deployment.Spec.Template.Labels)
 			var budget policyv1.PodDisruptionBudget
 			into(t, objects["PodDisruptionBudget sluice-system/sluice"].Object, &budget)
-			spread := slices.ContainsFunc(pod.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool {
-				return c.TopologyKey == corev1.LabelHostname && labels.SelectorFromSet(c.LabelSelector.MatchLabels).Matches(mine)
-			})
+			spread := func(over string) bool {
+				return slices.ContainsFunc(pod.TopologySpreadConstraints, func(c corev1.TopologySpreadConstraint) bool {
+					return c.TopologyKey == over && labels.SelectorFromSet(c.LabelSelector.MatchLabels).Matches(mine)
+				})
+			}
 			limit, goLimit := container.Resources.Limits[corev1.ResourceMemory], memoryOfGo(t, container)
 			port := serviceOf(t, objects).Spec.Ports[0].TargetPort.IntValue()
 			for promise, kept := range map[string]bool{
 				"two replicas":                *deployment.Spec.Replicas >= 2,
 				"none goes before another":    deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() == 0,
 				"a drain leaves one":          budget.Spec.MinAvailable.IntValue() == 1 && labels.SelectorFromSet(budget.Spec.Selector.MatchLabels).Matches(mine),
-				"spread over nodes":           spread,
+				"spread over nodes":           spread(corev1.LabelHostname),
+				"spread over zones":           spread(corev1.LabelTopologyZone),
 				"priority":                    pod.PriorityClassName == "system-cluster-critical",
 				"requests":                    !container.Resources.Requests.Memory().IsZero() && !container.Resources.Requests.Cpu().IsZero(),
 				"GOMEMLIMIT below the limit":  goLimit*100 >= limit.Value()*80 && goLimit*100 <= limit.Value()*95,
 				"non-root":                    *pod.SecurityContext.RunAsNonRoot && *pod.SecurityContext.RunAsUser != 0,
+				"the certificate is readable": *pod.SecurityContext.FSGroup == *pod.SecurityContext.RunAsGroup,
 				"seccomp":                     pod.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
 				"read-only root":              *container.SecurityContext.ReadOnlyRootFilesystem,
 				"no escalation":               !*container.SecurityContext.AllowPrivilegeEscalation,

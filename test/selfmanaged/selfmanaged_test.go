@@ -32,10 +32,19 @@ func TestSelfManaged(t *testing.T) {
 		return out
 	}
 
-	run(t, cluster, "deploy", "OVERLAY=local")
+	own := filepath.Join(t.TempDir(), "own.yaml")
+	g.Expect(os.WriteFile(own, []byte(`{apiVersion: policy.sluice.dev/v1alpha1, kind: GatePolicy, metadata: {name: own}, spec: {rule: ingress-tls-required, action: Warn}}`),
+		0o600)).To(Succeed())
+	run(t, cluster.Kubeconfig(), "deploy", "OVERLAY=local")
 	kubectl("apply", "-f", "../../config/selfmanaged/role.yaml", "-f", "../../config/selfmanaged/secret.yaml")
 	serve(t, g, cluster)
-	run(t, cluster, "deploy", "OVERLAY=local", "PROFILE=baseline")
+	run(t, cluster.Kubeconfig(), "deploy", "OVERLAY=local", "PROFILE=observe")
+	kubectl("create", "-f", own)
+	const actions = `jsonpath={range .items[*]}{.metadata.name}={.spec.action} {end}`
+	g.Expect(kubectl("get", "gatepolicies", "-o", actions)).To(And(ContainSubstring("workload-host-network=Warn"), Not(ContainSubstring("=Deny"))))
+	run(t, cluster.Kubeconfig(), "deploy", "OVERLAY=local", "PROFILE=baseline")
+	g.Expect(kubectl("get", "gatepolicies", "-o", actions)).To(And(ContainSubstring("ingress-tls-required=Deny"), ContainSubstring("own=Warn"),
+		Not(ContainSubstring("workload-host-network"))), "one profile takes the place of another, and what is nobody's stays")
 	g.Expect(installed.AwaitVerdicts(t.Context(), cluster)).To(Succeed())
 	serve(t, g, cluster) // another replica takes what the first has made
 
@@ -48,7 +57,7 @@ func TestSelfManaged(t *testing.T) {
 	g.Expect(kubectl("get", "secret", "-n", "sluice-system", "sluice-webhook-cert", "-o", `jsonpath={.data.tls\.crt}`)).NotTo(BeEmpty(),
 		"applied again, the Secret keeps its content")
 
-	run(t, cluster, "undeploy", "OVERLAY=local")
+	run(t, cluster.Kubeconfig(), "undeploy", "OVERLAY=local")
 	left := kubectl("get", "validatingwebhookconfigurations,mutatingwebhookconfigurations,customresourcedefinitions,clusterroles,clusterrolebindings", "-o", "name")
 	g.Expect(left).NotTo(ContainSubstring("sluice"))
 }
@@ -73,14 +82,28 @@ func serve(t *testing.T, g *WithT, cluster *plane.Plane) {
 }
 
 // run is `make`, as a person says it who has the plane's kubectl and kubeconfig.
-func run(t *testing.T, cluster *plane.Plane, args ...string) {
+func run(t *testing.T, kubeconfig string, args ...string) (out string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "make", append([]string{"-C", "../..", "--no-print-directory"}, args...)...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig(), "KUBECTL="+filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), "KUBERC=off")
+	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECTL="+filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), "KUBERC=off")
 	command.WaitDelay = 5 * time.Second
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("make %s: %v\n%s", strings.Join(args, " "), err, out)
+	all, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("make %s: %v\n%s", strings.Join(args, " "), err, all)
+	}
+	return string(all)
+}
+
+// IMAGE takes the place of whatever image an overlay names.
+func TestImage(t *testing.T) {
+	if os.Getenv(plane.AssetsVariable) == "" {
+		t.Skip(plane.ErrNoAssets)
+	}
+	for _, overlay := range []string{"default", "selfmanaged"} {
+		if out := run(t, "", "render", "OVERLAY="+overlay, "IMAGE=registry.example.com/a:1"); !strings.Contains(out, " image: registry.example.com/a:1\n") {
+			t.Errorf("%s does not have the image:\n%s", overlay, out)
+		}
 	}
 }
