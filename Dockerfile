@@ -1,4 +1,4 @@
-# docker build --build-arg VERSION=$(git describe --tags --always) --tag registry.example.com/sluice:dev .
+# docker build --build-arg VERSION=$(git describe --tags --always) --build-arg COMMIT=$(git rev-parse HEAD) --tag registry.example.com/sluice:dev .
 #
 # The program is static and finds all it needs in its pod, so that it needs no base; BASE may name one, such as a
 # distroless static image. BUILDER is an image with Go in its path. For other processors, or several:

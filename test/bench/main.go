@@ -1,6 +1,6 @@
 // Command bench measures reviews a second of Sluice against the floor that most webhooks start from:
 // controller-runtime's admission.Webhook that allows everything. Both run as processes of their own on
-// loopback, behind the same TLS and HTTP/2 server, in one run, in turn, on the same requests.
+// loopback, behind the same TLS server, in one run, in turn, on the same requests.
 package main
 
 import (
@@ -32,6 +32,7 @@ type plan struct {
 	rounds int
 	each   time.Duration // one measurement
 	warmUp time.Duration
+	http1  bool
 }
 
 func run(ctx context.Context, args []string) error {
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&p.rounds, "rounds", 5, "measurements of each server, in turn")
 	flags.DurationVar(&p.each, "time", 4*time.Second, "length of one measurement")
 	flags.DurationVar(&p.warmUp, "warm-up", 2*time.Second, "load on each server before the first measurement")
+	flags.BoolVar(&p.http1, "http1", false, "ask over HTTP/1.1, as an API server does, in place of HTTP/2")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -64,8 +66,12 @@ func compare(ctx context.Context, p plan) (err error) {
 		return err
 	}
 	defer servers.stop()
-	fmt.Printf("%d cores, %s, client on the same cores, HTTP/2 over TLS, %d rounds of %s each; median of rounds\n\n",
-		runtime.NumCPU(), runtime.Version(), p.rounds, p.each)
+	protocol := "HTTP/2"
+	if p.http1 {
+		protocol = "HTTP/1.1"
+	}
+	fmt.Printf("%d cores, %s, client on the same cores, %s over TLS, %d rounds of %s each; median of rounds\n\n",
+		runtime.NumCPU(), runtime.Version(), protocol, p.rounds, p.each)
 	fmt.Println("| request | workers | server | reviews/s | p50 | p99 | ratio |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, sample := range samples() {
@@ -96,7 +102,7 @@ func measure(ctx context.Context, p plan, servers servers, sample sample, worker
 				each = p.warmUp
 			}
 			// The floor allows what Sluice denies: only the answer's cost is compared.
-			r, err := load(ctx, s.url, sample, workers, each, sample.allowed || s.name == floorName)
+			r, err := load(ctx, newClient(p.http1), s.url, sample, workers, each, sample.allowed || s.name == floorName)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", s.name, sample.name, err)
 			}

@@ -69,8 +69,7 @@ func measured(ctx context.Context, p *pod, metric string) float64 {
 	return total
 }
 
-// busiest is the replica that the API server asks now, but for one that can't say. It keeps one connection, so that all goes to one of
-// them.
+// busiest is the replica that the API server asks most now, but for one that can't say.
 func busiest(ctx context.Context, except ...*pod) *pod {
 	GinkgoHelper()
 	before := map[*pod]float64{}
@@ -92,8 +91,8 @@ func busiest(ctx context.Context, except ...*pod) *pod {
 	return most
 }
 
-// freezeUnderLoad stops the replica that has the API server's connection. Until it goes on, nothing comes back on that
-// connection, and the API server gives each review up after 10 s.
+// freezeUnderLoad stops the replica that is asked most. Until it goes on, nothing comes back on the connections to it, and the API
+// server gives each review up after 10 s.
 func freezeUnderLoad(ctx context.Context) {
 	l := startLoad(ctx)
 	frozen := busiest(ctx)

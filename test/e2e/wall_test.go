@@ -48,6 +48,8 @@ func denyEverything(ctx context.Context) {
 	can, cannot := matchable(ctx)
 	AddReportEntry("kinds that can be matched", fmt.Sprint(len(can)))
 	AddReportEntry("kinds that can't", strings.Join(cannot, " "))
+	_, err := apply(ctx, fmt.Sprintf(plainDep, loaded))
+	Expect(err).NotTo(HaveOccurred())
 	turnOn(ctx, "wall", rego("wall", strings.Join(can, ", "), "", "true"))
 	settings := fmt.Sprintf(configMap, loaded)
 	const refused = "wall: refused by the test"
@@ -59,8 +61,9 @@ func denyEverything(ctx context.Context) {
 		_, _, err := cluster.Kubectl(ctx, "create", "namespace", "walled")
 		return err
 	}, patience, poll).WithContext(ctx).Should(MatchError(ContainSubstring(refused)))
-	_, _, err := cluster.Kubectl(ctx, "delete", "deployment", "-n", loaded, "--all")
-	Expect(err).NotTo(HaveOccurred(), "there is none")
+	_, complaint, err := cluster.Kubectl(ctx, "delete", "deployment", "-n", loaded, "--all")
+	Expect(err).To(HaveOccurred(), "deletions are refused, too")
+	Expect(complaint).To(ContainSubstring(refused))
 	_, err = apply(ctx, fmt.Sprintf(configMap, "kube-system"))
 	Expect(err).NotTo(HaveOccurred(), "exempt")
 
@@ -71,4 +74,5 @@ func denyEverything(ctx context.Context) {
 		return err
 	}, patience, poll).WithContext(ctx).Should(Succeed())
 	AddReportEntry("everything goes again after kubectl delete gatepolicy", since(started))
+	kubectl(ctx, "delete", "deployment", "-n", loaded, "--all")
 }

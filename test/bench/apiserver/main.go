@@ -69,8 +69,8 @@ func run(ctx context.Context, args []string) (err error) {
 
 // compare has the hooks take turns, which are short, so that a change of the machine's speed hits all of them, and prints the table.
 func compare(ctx context.Context, s *stage, p plan) error {
-	fmt.Printf("%d cores, %s, API server, hooks and %d clients on the same cores; %d objects for each hook, in turns of %d\n\n",
-		runtime.NumCPU(), runtime.Version(), p.clients, p.objects, p.turn)
+	fmt.Printf("%d cores, %s, API server, hooks and %d clients on the same cores; %d objects for each hook, in turns of %d; "+
+		"a replica with these policies was ready %.1f s after its start\n\n", runtime.NumCPU(), runtime.Version(), p.clients, p.objects, p.turn, s.ready.Seconds())
 	fmt.Println("| write | hook | writes/s | p50 | p99 | against allow-all | quarters of the turns |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, op := range s.operations() {
