@@ -23,6 +23,38 @@ func TestLimitFor(t *testing.T) {
 	}
 }
 
+func TestMemoryIsBoundByTheContainersLimit(t *testing.T) {
+	unbound := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(unbound) })
+	for _, test := range []struct {
+		limit, own string
+		want       int64 // MiB; 0 is unbound
+	}{
+		{"", "", 0},
+		{"524288000", "", 450},
+		{"1048576000", "", 900},
+		{"524288000", "100MiB", 0}, // the runtime has read it
+	} {
+		debug.SetMemoryLimit(unbound)
+		t.Setenv("MEMORY_LIMIT", test.limit)
+		t.Setenv("GOMEMLIMIT", test.own)
+		want := unbound
+		if test.want > 0 {
+			want = test.want << 20
+		}
+		if err := boundMemory(); err != nil || debug.SetMemoryLimit(-1) != want {
+			t.Errorf("MEMORY_LIMIT=%s GOMEMLIMIT=%s: the limit is %d, want %d; %v", test.limit, test.own, debug.SetMemoryLimit(-1), want, err)
+		}
+	}
+	t.Setenv("GOMEMLIMIT", "")
+	for _, limit := range []string{"512Mi", "0", "-1"} {
+		t.Setenv("MEMORY_LIMIT", limit)
+		if boundMemory() == nil {
+			t.Errorf("MEMORY_LIMIT=%s was taken", limit)
+		}
+	}
+}
+
 // What lives may grow and shrink at any time: the limit follows, or Go would do nothing but collect.
 func TestTheCollectorFollows(t *testing.T) {
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)

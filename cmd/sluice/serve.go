@@ -59,7 +59,9 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 			if o.Config, err = clusterConfig(kubeconfig); err != nil {
 				return fmt.Errorf("find the cluster: %w", err)
 			}
-			serve.TuneCollector()
+			if err := serve.TuneCollector(); err != nil {
+				return err
+			}
 			server, err := serve.New(c.Context(), o)
 			if err != nil {
 				return err

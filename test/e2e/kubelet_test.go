@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,8 +93,12 @@ func environment(c corev1.Container) []string {
 	var env []string
 	for _, v := range c.Env {
 		value := v.Value
-		if v.ValueFrom != nil && v.ValueFrom.FieldRef != nil && v.ValueFrom.FieldRef.FieldPath == "metadata.namespace" {
+		switch from := v.ValueFrom; {
+		case from == nil:
+		case from.FieldRef != nil && from.FieldRef.FieldPath == "metadata.namespace":
 			value = installed.Namespace
+		case from.ResourceFieldRef != nil && from.ResourceFieldRef.Resource == "limits.memory":
+			value = strconv.FormatInt(c.Resources.Limits.Memory().Value(), 10)
 		}
 		env = append(env, v.Name+"="+value)
 	}
