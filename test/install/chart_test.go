@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -89,6 +91,39 @@ func TestChartOptions(t *testing.T) {
 	}
 }
 
+// What is given for the pods comes to what config/manager has.
+func TestChartPod(t *testing.T) {
+	objects := chart(t, "sluice-system", map[string]any{
+		"resources":         map[string]any{"limits": map[string]any{"memory": "1Gi"}},
+		"extraEnv":          []any{map[string]any{"name": "SSL_CERT_FILE", "value": "/roots/ca.crt"}},
+		"extraVolumes":      []any{map[string]any{"name": "roots", "configMap": map[string]any{"name": "roots"}}},
+		"extraVolumeMounts": []any{map[string]any{"name": "roots", "mountPath": "/roots"}},
+		"podAnnotations":    map[string]any{"example.com/inject": "false"}, "podLabels": map[string]any{"example.com/mesh": "none"},
+		"priorityClassName": "mine",
+		"affinity":          map[string]any{"nodeAffinity": map[string]any{"preferredDuringSchedulingIgnoredDuringExecution": []any{}}},
+	})
+	got, want := deploymentOf(t, objects), deploymentOf(t, kustomize(t, "default"))
+	template := &want.Spec.Template
+	container := &template.Spec.Containers[0]
+	container.Resources.Limits[corev1.ResourceMemory] = resource.MustParse("1Gi")
+	container.Env = append(container.Env, corev1.EnvVar{Name: "SSL_CERT_FILE", Value: "/roots/ca.crt"})
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: "roots", MountPath: "/roots"})
+	template.Spec.Volumes = append(template.Spec.Volumes, corev1.Volume{Name: "roots", VolumeSource: corev1.VolumeSource{
+		ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "roots"}}}})
+	template.Annotations = map[string]string{"example.com/inject": "false"}
+	template.Labels["example.com/mesh"] = "none"
+	template.Spec.PriorityClassName = "mine"
+	template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+	var quota corev1.ResourceQuota
+	into(t, objects["ResourceQuota sluice-system/sluice-critical-pods"].Object, &quota)
+	if classes := quota.Spec.ScopeSelector.MatchExpressions[0].Values; !slices.Equal(classes, []string{"mine"}) {
+		t.Errorf("the quota is for pods of the classes %q", classes)
+	}
+}
+
 func TestChartRefuses(t *testing.T) {
 	for name, values := range map[string]map[string]any{
 		"a name it does not know": {"breakGlasGroups": []any{"a"}},
@@ -96,6 +131,10 @@ func TestChartRefuses(t *testing.T) {
 		"an unknown certificate":  {"certificate": "mine"},
 		"one replica":             {"replicas": 1},
 		"what is no flag":         {"extraArgs": []any{"check"}},
+		"what is no resource":     {"resources": map[string]any{"memory": "1Gi"}},
+		"a volume without a name": {"extraVolumes": []any{map[string]any{"emptyDir": map[string]any{}}}},
+		"a mount of no folder":    {"extraVolumeMounts": []any{map[string]any{"name": "roots"}}},
+		"another name of the pod": {"podLabels": map[string]any{"app.kubernetes.io/name": "gate"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Chart("sluice-system", values); err == nil {
