@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -124,6 +125,30 @@ func TestChartPod(t *testing.T) {
 	}
 }
 
+// The container's port, which the Service and the NetworkPolicy go by its name, and the program's are one.
+func TestChartPorts(t *testing.T) {
+	objects := chart(t, "sluice-system", map[string]any{"webhookPort": 10250, "networkPolicy": map[string]any{"enabled": true}})
+	if port := webhookPort(t, objects); port != 10250 {
+		t.Errorf("the Service leads to %d", port)
+	}
+	if args := deploymentOf(t, objects).Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, "--webhook-port=10250") {
+		t.Errorf("args %q", args)
+	}
+	var policy networkingv1.NetworkPolicy
+	into(t, objects["NetworkPolicy sluice-system/sluice"].Object, &policy)
+	if port := policy.Spec.Ingress[0].Ports[0].Port.String(); port != serviceOf(t, objects).Spec.Ports[0].TargetPort.String() {
+		t.Errorf("the NetworkPolicy admits %s", port)
+	}
+}
+
+func TestChartOnTheNodesNetwork(t *testing.T) {
+	got, want := deploymentOf(t, chart(t, "sluice-system", map[string]any{"hostNetwork": true})), deploymentOf(t, kustomize(t, "default"))
+	want.Spec.Template.Spec.HostNetwork, want.Spec.Template.Spec.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
 func TestChartRefuses(t *testing.T) {
 	for name, values := range map[string]map[string]any{
 		"a name it does not know": {"breakGlasGroups": []any{"a"}},
@@ -131,6 +156,8 @@ func TestChartRefuses(t *testing.T) {
 		"an unknown certificate":  {"certificate": "mine"},
 		"one replica":             {"replicas": 1},
 		"what is no flag":         {"extraArgs": []any{"check"}},
+		"a port of the system":    {"webhookPort": 443},
+		"the port of metrics":     {"webhookPort": 8080},
 		"what is no resource":     {"resources": map[string]any{"memory": "1Gi"}},
 		"a volume without a name": {"extraVolumes": []any{map[string]any{"emptyDir": map[string]any{}}}},
 		"a mount of no folder":    {"extraVolumeMounts": []any{map[string]any{"name": "roots"}}},

@@ -28,7 +28,6 @@ func TestDeployment(t *testing.T) {
 					return c.TopologyKey == over && labels.SelectorFromSet(c.LabelSelector.MatchLabels).Matches(mine)
 				})
 			}
-			port := serviceOf(t, objects).Spec.Ports[0].TargetPort.IntValue()
 			for promise, kept := range map[string]bool{
 				"two replicas":                *deployment.Spec.Replicas >= 2,
 				"none goes before another":    deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() == 0,
@@ -48,7 +47,7 @@ func TestDeployment(t *testing.T) {
 				"probes":                      container.StartupProbe != nil && container.LivenessProbe.HTTPGet.Path == "/healthz" && container.ReadinessProbe.HTTPGet.Path == "/readyz",
 				"time to drain":               container.Lifecycle.PreStop.Sleep.Seconds < *pod.TerminationGracePeriodSeconds,
 				"the Service selects it":      labels.SelectorFromSet(serviceOf(t, objects).Spec.Selector).Matches(mine),
-				"the Service's port is its":   slices.ContainsFunc(container.Ports, func(p corev1.ContainerPort) bool { return int(p.ContainerPort) == port }),
+				"the Service's port is its":   webhookPort(t, objects) == 9443,
 				"its account exists":          objects["ServiceAccount sluice-system/"+pod.ServiceAccountName] != nil,
 				"certificates are where said": container.VolumeMounts[0].MountPath == "/var/run/sluice/certs",
 			} {
@@ -67,6 +66,19 @@ func knowsItsMemory(container corev1.Container) bool {
 	})
 }
 
+// webhookPort is the container's port that the Service leads to.
+func webhookPort(t *testing.T, objects Objects) int32 {
+	t.Helper()
+	target := serviceOf(t, objects).Spec.Ports[0].TargetPort.String()
+	for _, port := range deploymentOf(t, objects).Spec.Template.Spec.Containers[0].Ports {
+		if port.Name == target {
+			return port.ContainerPort
+		}
+	}
+	t.Fatalf("no port of the container is named %s", target)
+	return 0
+}
+
 // What the Deployment says, the program understands.
 func TestArguments(t *testing.T) {
 	command := exec.Command("go", "run", "./cmd/sluice", "serve", "--help")
@@ -79,7 +91,7 @@ func TestArguments(t *testing.T) {
 	for _, overlay := range overlays {
 		arguments = append(arguments, deploymentOf(t, kustomize(t, overlay)).Spec.Template.Spec.Containers[0].Args...)
 	}
-	every := chart(t, "sluice-system", map[string]any{"breakGlassGroups": []any{"a"}, "exemptNamespaces": []any{"b"}, "dataplane": "cilium"})
+	every := chart(t, "sluice-system", map[string]any{"breakGlassGroups": []any{"a"}, "exemptNamespaces": []any{"b"}, "dataplane": "cilium", "webhookPort": 10250})
 	arguments = append(arguments, deploymentOf(t, every).Spec.Template.Spec.Containers[0].Args...)
 	for _, argument := range arguments {
 		flag, _, _ := strings.Cut(argument, "=")
