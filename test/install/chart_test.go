@@ -149,6 +149,22 @@ func TestChartOnTheNodesNetwork(t *testing.T) {
 	}
 }
 
+// Prometheus finds what it is told by labels that are the cluster's, and misses replicas by their number.
+func TestChartPrometheus(t *testing.T) {
+	objects := chart(t, "sluice-system", map[string]any{"replicas": 3,
+		"prometheus": map[string]any{"enabled": true, "labels": map[string]any{"release": "stack"}}})
+	for _, name := range []string{"ServiceMonitor sluice-system/sluice", "PrometheusRule sluice-system/sluice"} {
+		if got := objects[name].GetLabels(); !maps.Equal(got, map[string]string{"app.kubernetes.io/name": "sluice", "release": "stack"}) {
+			t.Errorf("%s has the labels %v", name, got)
+		}
+	}
+	want := alerts(t, kustomize(t, "prometheus"))
+	want["SluiceReplicaMissing"] = `sum(up{job="sluice-metrics"}) < 3`
+	if diff := cmp.Diff(want, alerts(t, objects)); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
 func TestChartRefuses(t *testing.T) {
 	for name, values := range map[string]map[string]any{
 		"a name it does not know": {"breakGlasGroups": []any{"a"}},

@@ -91,23 +91,8 @@ func measures(t *testing.T) (metrics, labels map[string]bool) {
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, object := range kustomize(t, "prometheus") {
-		if object.GetKind() != "PrometheusRule" {
-			continue
-		}
-		var rules struct {
-			Spec struct {
-				Groups []struct {
-					Rules []struct{ Alert, Expr string }
-				}
-			}
-		}
-		through(t, object.Object, &rules)
-		for _, group := range rules.Spec.Groups {
-			for _, rule := range group.Rules {
-				all["alert "+rule.Alert] = rule.Expr
-			}
-		}
+	for name, expression := range alerts(t, kustomize(t, "prometheus")) {
+		all["alert "+name] = expression
 	}
 	alerts := len(all)
 	for _, panel := range dashboard(t).Panels {
@@ -117,6 +102,26 @@ func expressions(t *testing.T) map[string]string {
 	}
 	if alerts < 8 || len(all) < alerts+20 {
 		t.Fatalf("%d alerts and %d expressions in the dashboard", alerts, len(all)-alerts)
+	}
+	return all
+}
+
+// alerts are the expressions of alerts by their names.
+func alerts(t *testing.T, objects Objects) map[string]string {
+	t.Helper()
+	var rules struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
+		}
+	}
+	through(t, objects["PrometheusRule sluice-system/sluice"].Object, &rules)
+	all := map[string]string{}
+	for _, group := range rules.Spec.Groups {
+		for _, rule := range group.Rules {
+			all[rule.Alert] = rule.Expr
+		}
 	}
 	return all
 }
