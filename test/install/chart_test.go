@@ -3,6 +3,8 @@ package install
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,7 @@ func TestChartMakesWhatKustomizeMakes(t *testing.T) {
 		{"observe", map[string]any{"profile": "restricted", "observe": true}, []string{"default", "observe"}},
 		{"observe baseline", map[string]any{"profile": "baseline", "observe": true}, []string{"default", "observe/baseline"}},
 		{"prometheus", map[string]any{"prometheus": map[string]any{"enabled": true}}, []string{"default", "prometheus"}},
+		{"exempt namespaces", map[string]any{"exemptNamespaces": []any{"cilium"}}, []string{documented(t)}},
 		{"hold pods", map[string]any{"holdPods": map[string]any{"enabled": true}}, []string{"default", "holdpods"}},
 		{"networkpolicy", map[string]any{"networkPolicy": map[string]any{"enabled": true}}, []string{"default", "networkpolicy"}},
 	} {
@@ -149,6 +152,54 @@ func TestChartOnTheNodesNetwork(t *testing.T) {
 	}
 }
 
+// The API server leaves out exempt namespaces wherever it leaves out those of the system, and so Sluice need not be there for them.
+func TestChartExemptNamespaces(t *testing.T) {
+	objects := chart(t, "sluice-system", map[string]any{"exemptNamespaces": []any{"cilium", "ingress-*", "kube-system"}})
+	leftOut := 0
+	for _, hook := range hooksOf(t, objects) {
+		if hook.NamespaceSelector == nil || hook.NamespaceSelector.MatchExpressions == nil {
+			continue
+		}
+		leftOut++
+		want := []string{"kube-system", "kube-public", "kube-node-lease", "sluice-system", "cilium"}
+		if got := hook.NamespaceSelector.MatchExpressions[0].Values; !slices.Equal(got, want) {
+			t.Errorf("%s leaves out %q, want %q", hook.Name, got, want)
+		}
+	}
+	if leftOut != 8 {
+		t.Errorf("%d webhooks leave namespaces out", leftOut)
+	}
+}
+
+// documented is the folder, below Config, of the overlay that config/README.md shows.
+func documented(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(Config + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, overlay, _ := strings.Cut(string(text), "```yaml\n")
+	overlay, _, _ = strings.Cut(overlay, "```")
+	config, err := filepath.Abs(Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	up, err := filepath.Rel(folder, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = strings.Replace(overlay, "../default", up+"/default", 1)
+	if err := os.WriteFile(folder+"/kustomization.yaml", []byte(overlay), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	down, err := filepath.Rel(config, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return down
+}
+
 // Prometheus finds what it is told by labels that are the cluster's, and misses replicas by their number.
 func TestChartPrometheus(t *testing.T) {
 	objects := chart(t, "sluice-system", map[string]any{"replicas": 3,
@@ -172,6 +223,7 @@ func TestChartRefuses(t *testing.T) {
 		"an unknown certificate":  {"certificate": "mine"},
 		"one replica":             {"replicas": 1},
 		"what is no flag":         {"extraArgs": []any{"check"}},
+		"what is no namespace":    {"exemptNamespaces": []any{"a,b"}},
 		"a port of the system":    {"webhookPort": 443},
 		"the port of metrics":     {"webhookPort": 8080},
 		"what is no resource":     {"resources": map[string]any{"memory": "1Gi"}},
