@@ -169,7 +169,7 @@ undeploy: ## take policies, webhooks and the rest of config/OVERLAY away, in thi
 	$(FIND_KUBECTL); "$$kubectl" delete --ignore-not-found -k config/holdpods
 
 .PHONY: dist
-dist: helm ## write dist/: install-<overlay>.yaml, with IMAGE, what can be added to it, profiles, chart, program, its SBOM, checksums
+dist: helm ## write dist/: install-<overlay>.yaml and the chart, with IMAGE, what can be added, profiles, program, its SBOM, checksums
 	rm -rf dist; mkdir dist
 	$(FIND_KUBECTL); \
 	for overlay in default selfmanaged; do $(MAKE) --no-print-directory render OVERLAY=$$overlay >dist/install-$$overlay.yaml; done; \
@@ -177,13 +177,28 @@ dist: helm ## write dist/: install-<overlay>.yaml, with IMAGE, what can be added
 	for profile in baseline restricted; do "$$kubectl" kustomize config/profiles/$$profile >dist/profile-$$profile.yaml; done; \
 	"$$kubectl" kustomize config/observe >dist/observe-restricted.yaml; \
 	"$$kubectl" kustomize config/observe/baseline >dist/observe-baseline.yaml
-	bin/helm package --destination dist config/chart >/dev/null 2>&1
+	$(MAKE) --no-print-directory chart
 	# As in the image, which is what the SBOM is about.
 	program=dist/sluice-$$(go env GOOS)-$$(go env GOARCH); \
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.linkedVersion=$(VERSION) -X main.linkedCommit=$(COMMIT)' \
 		-o "$$program" ./cmd/sluice; \
 	$(CYCLONEDX) bin -json -noserial -licenses -std -output dist/sluice.cdx.json -version '$(VERSION)' "$$program"
 	cd dist; sha256sum * >SHA256SUMS; ls
+
+# The chart bears VERSION, as its own where it is a semantic version, and IMAGE as its default: an image without a tag is latest.
+.PHONY: chart
+chart:
+	copy=$$(mktemp -d); trap 'rm -r "$$copy"' EXIT; \
+	cp -rL config/chart/. "$$copy"; \
+	image='$(IMAGE)'; \
+	if [ -n "$$image" ]; then \
+		name=$${image##*/}; tag=latest; \
+		if [[ "$$name" == *:* ]]; then tag=$${name#*:}; fi; \
+		sed -i "s|^  repository: sluice$$|  repository: $${image%:"$$tag"}|; s|^  tag: \"\".*|  tag: \"$$tag\"|" "$$copy/values.yaml"; \
+	fi; \
+	version='$(VERSION)'; version=$${version#v}; \
+	if [[ "$$version" =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$$ ]]; then set -- --version "$$version"; fi; \
+	bin/helm package --destination dist --app-version '$(VERSION)' "$$@" "$$copy" >/dev/null
 
 .PHONY: render
 render:
