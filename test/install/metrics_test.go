@@ -94,14 +94,14 @@ func expressions(t *testing.T) map[string]string {
 	for name, expression := range alerts(t, kustomize(t, "prometheus")) {
 		all["alert "+name] = expression
 	}
-	alerts := len(all)
+	count := len(all)
 	for _, panel := range dashboard(t).Panels {
 		for _, target := range panel.Targets {
 			all["panel "+panel.Title+": "+target.Expr] = target.Expr
 		}
 	}
-	if alerts < 8 || len(all) < alerts+20 {
-		t.Fatalf("%d alerts and %d expressions in the dashboard", alerts, len(all)-alerts)
+	if count < 8 || len(all) < count+20 {
+		t.Fatalf("%d alerts and %d expressions in the dashboard", count, len(all)-count)
 	}
 	return all
 }

@@ -53,10 +53,12 @@ func TestHelm(t *testing.T) {
 	}
 	before := rules()
 	g.Expect(before).To(ContainSubstring("ingresses"))
-	run("upgrade", "sluice", chart, "--reuse-values", "--set", "breakGlassGroups={example:ann},replicas=3")
+	run("upgrade", "sluice", chart, "--reset-then-reuse-values", "--set", "breakGlassGroups={example:ann},exemptNamespaces={cilium},replicas=3,webhookPort=10250")
 	g.Expect(rules()).To(Equal(before), "what Sluice and its certificate wrote into the webhooks is not Helm's")
 	g.Expect(kubectl("get", "deployment", "-n", installed.Namespace, "sluice", "-o", "jsonpath={.spec.replicas} {.spec.template.spec.containers[0].args}")).To(
 		And(HavePrefix("3 "), ContainSubstring("--self-managed-certificate"), ContainSubstring("--break-glass-groups=example:ann")))
+	const leftOut = "jsonpath={.webhooks[0].namespaceSelector.matchExpressions[0].values}"
+	g.Expect(kubectl("get", "validatingwebhookconfiguration", "sluice", "-o", leftOut)).To(ContainSubstring("cilium"))
 
 	run("upgrade", "sluice", chart, "--reuse-values", "--set", "profile=restricted,observe=false")
 	g.Expect(installed.AwaitPolicies(t.Context(), cluster)).To(Succeed())
