@@ -47,7 +47,9 @@ func serveReviews(ctx context.Context, which, certDir string, port int) error {
 }
 
 func serveSluice(ctx context.Context, certDir string, port int) error {
-	serve.TuneCollector()
+	if err := serve.TuneCollector(); err != nil {
+		return err
+	}
 	set, err := profile.Load(profile.Options{Name: "restricted"})
 	if err != nil {
 		return err
