@@ -1,12 +1,11 @@
 package serve
 
 import (
-	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"strconv"
 )
 
 // A review leaves some 40 KB of garbage beside a live heap of some 15 MB, which Go's default would collect every few hundred
@@ -18,37 +17,24 @@ const (
 	maxPercent = 800
 )
 
-// TuneCollector trades memory for time, until the process ends. GOGC, if set, wins. In any case all memory is bounded by GOMEMLIMIT
-// or, where that is not set, by MEMORY_LIMIT, the bytes that the container may have.
-func TuneCollector() error {
-	if err := boundMemory(); err != nil {
-		return err
+// TuneCollector trades memory for time, until the process ends. GOGC, if set, wins. GOMEMLIMIT bounds all memory in any case: it is
+// what the container may have, of which a tenth is for what Go does not count.
+func TuneCollector() {
+	most := debug.SetMemoryLimit(-1)
+	if most < math.MaxInt64 {
+		most = most / 10 * 9
+		debug.SetMemoryLimit(most)
 	}
 	if os.Getenv("GOGC") == "" {
-		t := &tuner{most: debug.SetMemoryLimit(-1)}
+		t := &tuner{most: most}
 		t.tune(0)
 		t.follow()
 	}
-	return nil
-}
-
-// boundMemory makes Go's limit nine tenths of the container's, so that Go collects garbage before the kernel kills.
-func boundMemory() error {
-	limit := os.Getenv("MEMORY_LIMIT")
-	if limit == "" || os.Getenv("GOMEMLIMIT") != "" {
-		return nil
-	}
-	bytes, err := strconv.ParseInt(limit, 10, 64)
-	if err != nil || bytes <= 0 {
-		return fmt.Errorf("MEMORY_LIMIT %q: want a number of bytes", limit)
-	}
-	debug.SetMemoryLimit(bytes / 10 * 9)
-	return nil
 }
 
 // tuner says how garbage is collected.
 type tuner struct {
-	most int64 // what GOMEMLIMIT or MEMORY_LIMIT allows
+	most int64 // what GOMEMLIMIT leaves
 	live int64 // by which it was last said; 0 before
 }
 

@@ -23,34 +23,15 @@ func TestLimitFor(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBoundByTheContainersLimit(t *testing.T) {
-	unbound := debug.SetMemoryLimit(-1)
-	t.Cleanup(func() { debug.SetMemoryLimit(unbound) })
-	for _, test := range []struct {
-		limit, own string
-		want       int64 // MiB; 0 is unbound
-	}{
-		{"", "", 0},
-		{"524288000", "", 450},
-		{"1048576000", "", 900},
-		{"524288000", "100MiB", 0}, // the runtime has read it
-	} {
-		debug.SetMemoryLimit(unbound)
-		t.Setenv("MEMORY_LIMIT", test.limit)
-		t.Setenv("GOMEMLIMIT", test.own)
-		want := unbound
-		if test.want > 0 {
-			want = test.want << 20
-		}
-		if err := boundMemory(); err != nil || debug.SetMemoryLimit(-1) != want {
-			t.Errorf("MEMORY_LIMIT=%s GOMEMLIMIT=%s: the limit is %d, want %d; %v", test.limit, test.own, debug.SetMemoryLimit(-1), want, err)
-		}
-	}
-	t.Setenv("GOMEMLIMIT", "")
-	for _, limit := range []string{"512Mi", "0", "-1"} {
-		t.Setenv("MEMORY_LIMIT", limit)
-		if boundMemory() == nil {
-			t.Errorf("MEMORY_LIMIT=%s was taken", limit)
+func TestGoStaysBelowTheContainersLimit(t *testing.T) {
+	limit := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(limit) })
+	t.Setenv("GOGC", "100") // nothing else sets the limit
+	for given, want := range map[int64]int64{500 << 20: 450 << 20, math.MaxInt64: math.MaxInt64} {
+		debug.SetMemoryLimit(given)
+		TuneCollector()
+		if got := debug.SetMemoryLimit(-1); got != want {
+			t.Errorf("with %d bytes Go's limit is %d, want %d", given, got, want)
 		}
 	}
 }

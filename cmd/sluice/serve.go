@@ -59,9 +59,7 @@ change is in use within a second. Of a policy that doesn't compile the last vers
 			if o.Config, err = clusterConfig(kubeconfig); err != nil {
 				return fmt.Errorf("find the cluster: %w", err)
 			}
-			if err := serve.TuneCollector(); err != nil {
-				return err
-			}
+			serve.TuneCollector()
 			server, err := serve.New(c.Context(), o)
 			if err != nil {
 				return err

@@ -62,7 +62,7 @@ func TestDeployment(t *testing.T) {
 // knowsItsMemory tells whether the kubelet tells the program the limit of its own container, in bytes.
 func knowsItsMemory(container corev1.Container) bool {
 	return slices.ContainsFunc(container.Env, func(v corev1.EnvVar) bool {
-		return v.Name == "MEMORY_LIMIT" && v.ValueFrom != nil && cmp.Equal(v.ValueFrom.ResourceFieldRef, &corev1.ResourceFieldSelector{Resource: "limits.memory"})
+		return v.Name == "GOMEMLIMIT" && v.ValueFrom != nil && cmp.Equal(v.ValueFrom.ResourceFieldRef, &corev1.ResourceFieldSelector{Resource: "limits.memory"})
 	})
 }
 
