@@ -43,6 +43,13 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			"policy", "kind", "operation"),
 		eventsDropped: counter("sluice_events_dropped_total", "Events about denials that were not made, by which bound there were enough: namespace or total.", "bound"),
 	}
+	// Prometheus sees no increase where there was no series.
+	for _, reason := range []string{"method", "content_type", "too_large", "slow_body", "malformed", "unsupported", "not_ready", "queue_full", "queue_timeout"} {
+		m.rejected.WithLabelValues(reason)
+	}
+	for _, bound := range []string{"namespace", "total"} {
+		m.eventsDropped.WithLabelValues(bound)
+	}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.reviews, m.duration, m.findings, m.errors, m.inFlight, m.rejected, m.breakGlass, m.eventsDropped} {
 		errs = append(errs, registerer.Register(c))

@@ -1,6 +1,10 @@
 package webhook
 
 import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +86,51 @@ func TestOutcomesAreCounted(t *testing.T) {
 	}
 }
 
+// An alert on an increase sees the first refusal only if there was a zero before it.
+func TestReasonsAreThereFromTheStart(t *testing.T) {
+	_, registry := handlersOf(t, nil, nil)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]bool{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`reject\(http\.\w+, "(\w+)"`).FindAllStringSubmatch(string(content), -1) {
+			reasons[match[1]] = true
+		}
+	}
+	if got, want := values(t, registry, "sluice_reviews_rejected_total", "reason"), slices.Sorted(maps.Keys(reasons)); !slices.Equal(got, want) || len(want) < 5 {
+		t.Errorf("reasons %v, want %v", got, want)
+	}
+	if got := values(t, registry, "sluice_events_dropped_total", "bound"); !slices.Equal(got, []string{"namespace", "total"}) {
+		t.Errorf("bounds %v", got)
+	}
+}
+
+// values are those that a label of a metric has, sorted.
+func values(t *testing.T, registry *prometheus.Registry, name, label string) (out []string) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, pair := range metric.GetLabel() {
+				if family.GetName() == name && pair.GetName() == label {
+					out = append(out, pair.GetValue())
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // A client that makes up kinds can't make up time series.
 func TestLabelsAreBounded(t *testing.T) {
 	handlers, registry := handlersOf(t, allowing, nil)
@@ -104,9 +153,7 @@ func TestMetricsKeepTheConventions(t *testing.T) {
 	m.reviews.WithLabelValues("validate", "CREATE", "Service", "deny")
 	m.findings.WithLabelValues("p", "deny")
 	m.errors.WithLabelValues("p")
-	m.rejected.WithLabelValues("malformed")
 	m.breakGlass.WithLabelValues("p", "Service", "CREATE")
-	m.eventsDropped.WithLabelValues("total")
 	m.duration.WithLabelValues("validate")
 	families, err := registry.Gather()
 	if err != nil || len(families) != 8 {
