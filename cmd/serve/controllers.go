@@ -83,7 +83,7 @@ func addControllers(ctx context.Context, manager, leader ctrl.Manager, o Options
 		interceptor.SetupWithManager(leader),
 		(&controllers.PolicyStatus{
 			Client: manager.GetClient(), Mapper: kinds, Snapshots: snapshots, Interceptor: interceptor,
-			Rights: rights, Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events,
+			Rights: rights, Configuration: o.WebhookConfiguration, StateProblem: stateProblem(known), Events: events, Metrics: metrics,
 		}).SetupWithManager(leader),
 		(&controllers.ExceptionStatus{Client: manager.GetClient(), Snapshots: snapshots, Events: events, Now: clock.Now}).SetupWithManager(leader),
 	}

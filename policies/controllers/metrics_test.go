@@ -23,12 +23,13 @@ func TestMetricsKeepTheConventions(t *testing.T) {
 	}
 	m.generation.WithLabelValues("p")
 	m.compiled.WithLabelValues("p")
+	m.ready.WithLabelValues("p", "Active")
 	g.written.WithLabelValues("p", "Service", "created")
 	g.removed.WithLabelValues("p", "Service")
 	g.failures.WithLabelValues("p")
 	g.triggers.WithLabelValues("p", "pending")
 	families, err := registry.Gather()
-	if err != nil || len(families) != 9 {
+	if err != nil || len(families) != 10 {
 		t.Fatalf("%d families: %v", len(families), err)
 	}
 	if problems, err := promlint.NewWithMetricFamilies(families).Lint(); err != nil || len(problems) > 0 {

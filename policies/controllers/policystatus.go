@@ -9,6 +9,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -36,6 +37,7 @@ type PolicyStatus struct {
 	// StateProblem is why the state of a kind can't be asked; nil if it can.
 	StateProblem func(schema.GroupKind) error
 	Events       events.EventRecorder
+	Metrics      *Metrics
 }
 
 // When a policy that isn't ready for a reason outside of it is looked at again: its state is read within moments,
@@ -78,6 +80,9 @@ func (s *PolicyStatus) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 	snapshot := s.Snapshots.Load()
 	var policy v1alpha1.GatePolicy
 	if err := s.Client.Get(ctx, request.NamespacedName, &policy); err != nil || snapshot == nil {
+		if apierrors.IsNotFound(err) {
+			s.Metrics.forgetReady(request.Name)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	result, known := snapshot.Policies[policy.Name]
@@ -89,6 +94,7 @@ func (s *PolicyStatus) Reconcile(ctx context.Context, request ctrl.Request) (ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	s.Metrics.showReady(policy.Name, ready)
 	policy.Status.ObservedGeneration = policy.Generation
 	for _, condition := range []metav1.Condition{compiled(result), ready} {
 		condition.ObservedGeneration = policy.Generation
