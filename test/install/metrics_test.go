@@ -2,126 +2,70 @@ package install
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
-
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 )
-
-var (
-	metricInGo = regexp.MustCompile(`"(sluice_[a-z_]+)"`)
-	labelInGo  = regexp.MustCompile(`"([a-z_]+)"[,})]`)
-)
-
-// ofEvery is what a scrape brings beside Sluice's own, and the labels that it adds.
-var ofEvery = []string{"up", "go_goroutines", "process_resident_memory_bytes", "process_cpu_seconds_total", "job", "pod", "le"}
 
 // Alerts and the dashboard ask for what the program measures, in words that Prometheus understands.
 func TestMetricsExist(t *testing.T) {
-	measured, labelled := measures(t)
+	measured := measures(t)
 	asked := map[string]bool{}
 	for name, expression := range expressions(t) {
-		parsed, err := parser.NewParser(parser.Options{}).ParseExpr(strings.ReplaceAll(expression, "$__rate_interval", "5m"))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
+		for _, metric := range measured.check(expression, func(format string, args ...any) { t.Errorf(name+": "+format, args...) }) {
+			asked[metric] = true
 		}
-		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
-			var used []string
-			switch n := node.(type) {
-			case *parser.VectorSelector:
-				asked[n.Name] = true
-				if !slices.Contains(ofEvery, n.Name) && !measured[strings.TrimSuffix(n.Name, "_bucket")] {
-					t.Errorf("%s: nothing measures %s", name, n.Name)
-				}
-				for _, matcher := range n.LabelMatchers {
-					used = append(used, matcher.Name)
-				}
-			case *parser.AggregateExpr:
-				used = n.Grouping
-			}
-			for _, label := range used {
-				if label != labels.MetricName && !slices.Contains(ofEvery, label) && !labelled[label] {
-					t.Errorf("%s: nothing has the label %s", name, label)
-				}
-			}
-			return nil
-		})
 	}
-	for name := range measured {
+	for name := range measured.own {
 		if !asked[name] && !asked[name+"_bucket"] && name != "sluice_certificate_expiry_timestamp_seconds" { // the same as the seconds left
 			t.Errorf("neither an alert nor the dashboard shows %s", name)
 		}
 	}
 }
 
-// measures are the metrics that the code defines, and the labels in the files that do.
-func measures(t *testing.T) (metrics, labels map[string]bool) {
-	t.Helper()
-	metrics, labels = map[string]bool{}, map[string]bool{}
-	for _, folder := range []string{"webhook", "policies/controllers", "certs", "cmd"} {
-		err := filepath.WalkDir("../../"+folder, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			found := metricInGo.FindAllStringSubmatch(string(content), -1)
-			for _, metric := range found {
-				metrics[metric[1]] = true
-			}
-			for _, label := range labelInGo.FindAllStringSubmatch(string(content), -1) {
-				labels[label[1]] = labels[label[1]] || len(found) > 0
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+// An expression fits each metric in it, not only some other.
+func TestMismatchesAreSeen(t *testing.T) {
+	measured := measures(t)
+	for expression, problems := range map[string]int{
+		`sum by (policy, state) (sluice_generate_triggers{state="failed",job="x"})`:                       0,
+		`sum by (le, handler) (rate(sluice_review_duration_seconds_bucket[5m]))`:                          0,
+		`sluice_policy_compiled == 0 and on (policy) sluice_policy_ready{reason=~"Active|Inactive"} == 0`: 1,
+		`sluice_generate_triggers{state=~"failed|pending"}`:                                               0,
+		`sluice_generate_triggers{state="fail"}`:                                                          1,
+		`rate(sluice_review_duration_seconds_sum{handler="fail"}[5m])`:                                    1,
+		`sluice_generate_triggers{policy="any",state!="fail"}`:                                            1,
+		`sluice_pods_held{policy="p"}`:                                                                    1,
+		`sum by (policy) (sluice_pods_held)`:                                                              1,
+		`sum by (policy) (rate(sluice_evaluation_errors_total[5m])) / sum(sluice_pods_held)`:              0,
+		`sluice_policy_compiled * on (reason) sluice_policy_ready`:                                        1,
+		`sum by (le) (sluice_review_duration_seconds_count)`:                                              1,
+		`sluice_review_duration_seconds`:                                                                  1,
+		`sluice_pods_held_bucket`:                                                                         1,
+		`sluice_pods`:                                                                                     1,
+		`sluice_pods_held +`:                                                                              1,
+	} {
+		seen := 0
+		measured.check(expression, func(string, ...any) { seen++ })
+		if seen != problems {
+			t.Errorf("%s: %d problems, want %d", expression, seen, problems)
 		}
 	}
-	return metrics, labels
 }
 
 // expressions are those of the alerts and of the dashboard's panels, by where they are.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for name, expression := range alerts(t, kustomize(t, "prometheus")) {
-		all["alert "+name] = expression
+	for _, alert := range alerts(t, kustomize(t, "prometheus")) {
+		all["alert "+alert.Alert] = alert.Expr
 	}
-	count := len(all)
+	inRules := len(all)
 	for _, panel := range dashboard(t).Panels {
 		for _, target := range panel.Targets {
 			all["panel "+panel.Title+": "+target.Expr] = target.Expr
 		}
 	}
-	if count < 8 || len(all) < count+20 {
-		t.Fatalf("%d alerts and %d expressions in the dashboard", count, len(all)-count)
-	}
-	return all
-}
-
-// alerts are the expressions of alerts by their names.
-func alerts(t *testing.T, objects Objects) map[string]string {
-	t.Helper()
-	var rules struct {
-		Spec struct {
-			Groups []struct {
-				Rules []struct{ Alert, Expr string }
-			}
-		}
-	}
-	through(t, objects["PrometheusRule sluice-system/sluice"].Object, &rules)
-	all := map[string]string{}
-	for _, group := range rules.Spec.Groups {
-		for _, rule := range group.Rules {
-			all[rule.Alert] = rule.Expr
-		}
+	if inRules < 8 || len(all) < inRules+20 {
+		t.Fatalf("%d alerts and %d expressions in the dashboard", inRules, len(all)-inRules)
 	}
 	return all
 }
