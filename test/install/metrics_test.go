@@ -2,7 +2,11 @@ package install
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +51,23 @@ func TestMismatchesAreSeen(t *testing.T) {
 		measured.check(expression, func(string, ...any) { seen++ })
 		if seen != problems {
 			t.Errorf("%s: %d problems, want %d", expression, seen, problems)
+		}
+	}
+}
+
+var growth = regexp.MustCompile(`(?:rate|increase)\((\w+)\[([^]]+)\]\)`)
+
+// A counter of a policy has no series before it first counts. Findings come in streams; of all others the first one matters.
+func TestTheFirstTimeCounts(t *testing.T) {
+	measured := measures(t)
+	for name, expression := range expressions(t) {
+		for _, found := range growth.FindAllStringSubmatch(expression, -1) {
+			counter, window := found[1], found[2]
+			first := fmt.Sprintf("(%[1]s unless %[1]s offset %[2]s) or increase(%[1]s[%[2]s])", counter, window)
+			matters := slices.Contains(measured.own[counter].labels, "policy") && counter != "sluice_findings_total"
+			if matters && !strings.Contains(expression, first) {
+				t.Errorf("%s: it does not see the first time: %s", name, first)
+			}
 		}
 	}
 }
