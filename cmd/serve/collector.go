@@ -11,7 +11,7 @@ import (
 // A review leaves some 40 KB of garbage beside a live heap of some 15 MB, which Go's default would collect every few hundred
 // reviews. So the heap may grow to what suffices for some thousand reviews, if the state leaves room for that.
 const (
-	enough     = 88 << 20 // bytes of heap, of which none needs to be more
+	enough     = 120 << 20 // bytes of heap, of which none needs to be more
 	beside     = 12 << 20 // of the runtime beside the heap
 	minPercent = 50
 	maxPercent = 800

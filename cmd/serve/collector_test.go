@@ -8,7 +8,7 @@ import (
 )
 
 func TestPercentFor(t *testing.T) {
-	for live, want := range map[int64]int{0: 800, 1 << 20: 800, 22 << 20: 300, 44 << 20: 100, 80 << 20: 50, 1 << 30: 50} {
+	for live, want := range map[int64]int{0: 800, 1 << 20: 800, 30 << 20: 300, 60 << 20: 100, 80 << 20: 50, 1 << 30: 50} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB live: %d %%, want %d", live>>20, got, want)
 		}
@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 }
 
 func TestLimitFor(t *testing.T) {
-	for live, want := range map[int64]int64{0: 100, 15: 100, 64: 116, 200: 337} {
+	for live, want := range map[int64]int64{0: 132, 15: 132, 64: 132, 80: 142, 200: 337} {
 		if got := limitFor(live << 20); got != want<<20 {
 			t.Errorf("%d MiB live: at most %d MiB, want %d", live, got>>20, want)
 		}

@@ -64,7 +64,8 @@ type OpenOptions struct {
 
 // OpenedBy is the traffic that a change of one policy opens. old is nil if it
 // is created, updated nil if it is deleted. Of others, policies of other
-// namespaces and the stored copy of the policy itself are skipped.
+// namespaces, those for other pods, and the stored copy of the policy itself
+// are skipped.
 func OpenedBy(old, updated *Policy, others []*Policy, o OpenOptions) (Openings, error) {
 	one := updated
 	if one == nil {
@@ -73,9 +74,9 @@ func OpenedBy(old, updated *Policy, others []*Policy, o OpenOptions) (Openings, 
 	if one == nil || old != nil && updated != nil && reflect.DeepEqual(old.Spec, updated.Spec) {
 		return Openings{}, nil
 	}
-	before := make([]*Policy, 0, len(others)+1)
+	var before []*Policy
 	for _, p := range others {
-		if p != nil && areNeighbours(p.NetworkPolicy, one.NetworkPolicy) {
+		if p != nil && areNeighbours(p.NetworkPolicy, one.NetworkPolicy) && (p.mayMeet(old) || p.mayMeet(updated)) {
 			before = append(before, p)
 		}
 	}

@@ -141,6 +141,30 @@ func TestOpenedByOne(t *testing.T) {
 	}
 }
 
+// What nobody can read tells nothing of pods that it can't be about.
+func TestOpenedByWithoutTheMeaningOfOthers(t *testing.T) {
+	of := func(app, cidr string) *Policy {
+		return inShop(t, fmt.Sprintf("%s: {podSelector: {matchLabels: {app: %s}}, egress: [{to: [{ipBlock: {cidr: %s}}]}]}", app+"-other", app, cidr))[0]
+	}
+	web := inShop(t, "web: {podSelector: {matchLabels: {app: web}}, egress: [{}]}")[0]
+	pods := inShop(t, "odd: {podSelector: {matchLabels: {app: '-'}}, egress: [{}]}")[0]
+	for _, c := range []struct {
+		name  string
+		other *Policy
+		fails bool
+	}{
+		{"a block of the same pods", of("web", "10.0.0.0/33"), true},
+		{"a block of other pods", of("api", "10.0.0.0/33"), false},
+		{"pods", pods, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, err := OpenedBy(nil, web, []*Policy{c.other}, OpenOptions{}); (err != nil) != c.fails {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestOpenedIsLimited(t *testing.T) {
 	web := out("web", "{to: [{ipBlock: {cidr: 10.0.0.0/8}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: team-a}}}, {podSelector: {}}], ports: [{port: 443}]}")
 	for _, c := range []struct {

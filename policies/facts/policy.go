@@ -24,6 +24,20 @@ func (p *Policy) pods() (Selector, error)     { return p.selected.of(p.NetworkPo
 func (p *Policy) egressBound() (Reach, error) { return p.reach.of(p.NetworkPolicy, egressBound) }
 func (p *Policy) meaning() (*meaning, error)  { return p.means.of(p.NetworkPolicy, meaningOf) }
 
+// mayMeet reports whether p and q, which may be nil, select some pods both, as
+// far as their selectors have a meaning.
+func (p *Policy) mayMeet(q *Policy) bool {
+	if q == nil {
+		return false
+	}
+	ours, err := p.pods()
+	if err != nil {
+		return true
+	}
+	theirs, err := q.pods()
+	return err != nil || theirs.Overlap(ours)
+}
+
 // computed is what is computed of a policy when it is first asked for, as by
 // sync.OnceValues. It lies within the Policy, so that who looks at all policies
 // of a namespace reads little memory.
