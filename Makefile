@@ -212,6 +212,7 @@ vulncheck: ## known vulnerabilities that the code can reach; it needs its databa
 bench: ## Go benchmarks, reviews per second of a running server, and writes per second of an API server that asks it
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
 	go run ./test/bench
+	go run ./test/bench -http1
 	$(WITH_CONTROLPLANE) go run ./test/bench/apiserver
 
 .PHONY: soak

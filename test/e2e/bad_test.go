@@ -21,15 +21,22 @@ const review = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
 	"resource": {"group": "", "version": "v1", "resource": "configmaps"}, "operation": "CREATE", "namespace": "load", "name": "bad",
 	"object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bad"}, "data": {"key": %s}}}}`
 
-// badBodies are what a webhook must survive; nil stands for one that trickles in.
-func badBodies() map[string][]byte {
-	return map[string][]byte{
-		"truncated":      []byte(review[:200]),
-		"wrong version":  []byte(strings.Replace(review, "admission.k8s.io/v1", "admission.k8s.io/v9", 1)),
-		"duplicate keys": []byte(strings.Replace(fmt.Sprintf(review, `"value"`), `"data"`, `"data": {}, "data"`, 1)),
-		"deep":           fmt.Appendf(nil, review, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)),
-		"huge":           fmt.Appendf(nil, review, `"`+strings.Repeat("x", 8<<20)+`"`),
-		"slow":           nil,
+// bad is what a webhook must survive, and how it answers.
+type bad struct {
+	body   []byte // nil is one that trickles in
+	answer int
+}
+
+func badReviewsByName() map[string]bad {
+	huge := func(size int) []byte { return fmt.Appendf(nil, review, `"`+strings.Repeat("x", size)+`"`) }
+	return map[string]bad{
+		"truncated":       {[]byte(review[:200]), http.StatusBadRequest},
+		"wrong version":   {[]byte(strings.Replace(review, "admission.k8s.io/v1", "admission.k8s.io/v9", 1)), http.StatusBadRequest},
+		"duplicate keys":  {[]byte(strings.Replace(fmt.Sprintf(review, `"value"`), `"data"`, `"data": {}, "data"`, 1)), http.StatusBadRequest},
+		"deep":            {fmt.Appendf(nil, review, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), http.StatusBadRequest},
+		"huge":            {huge(8 << 20), http.StatusRequestEntityTooLarge},
+		"large, in parts": {huge(6 << 20)[:6<<20], http.StatusBadRequest}, // read to its end, which is not that of a review
+		"slow":            {nil, http.StatusRequestTimeout},
 	}
 }
 
@@ -39,29 +46,38 @@ func badReviews(ctx context.Context) {
 	clients := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 20}}
 	defer clients.CloseIdleConnections()
 	var mu sync.Mutex
-	answers := map[string]int{}
+	all, answers := badReviewsByName(), map[string]map[int]int{} // how often each was answered with which status
+	for name := range all {
+		answers[name] = map[int]int{}
+	}
 	l := startLoad(ctx)
 	var running sync.WaitGroup
 	pace := time.NewTicker(time.Second / rate)
 	defer pace.Stop()
-	bodies, sent := badBodies(), 0
+	sent := 0
 	for sent < rate*seconds {
-		for name, body := range bodies {
+		for name, bad := range all {
 			<-pace.C
 			sent++
 			to := replicas.running()[sent%replicas.wanted].Address
 			running.Go(func() {
 				defer GinkgoRecover()
-				answer := sendBad(ctx, clients, to, body)
+				answer := sendBad(ctx, clients, to, bad.body)
 				mu.Lock()
 				defer mu.Unlock()
-				answers[name+": "+answer]++
+				answers[name][answer]++
 			})
 		}
 	}
 	running.Wait()
 	l.stopUnharmed(ctx, fmt.Sprintf("%d bad reviews come in %d s", sent, seconds))
 	AddReportEntry("answers to bad reviews", fmt.Sprint(answers))
+	for name, bad := range all {
+		for status := range answers[name] {
+			Expect(status).To(BeElementOf(bad.answer, http.StatusTooManyRequests, connectionClosed), name)
+		}
+		Expect(answers[name][bad.answer]).To(BeNumerically(">", 0), name)
+	}
 	limit := replicas.container.Resources.Limits.Memory().Value()
 	for _, p := range replicas.running() {
 		peak := peakMemory(p)
@@ -70,8 +86,11 @@ func badReviews(ctx context.Context) {
 	}
 }
 
+// connectionClosed is in place of a status: who sends on after it is refused may not see the answer.
+const connectionClosed = 0
+
 // sendBad returns the status; nothing bad may be allowed.
-func sendBad(ctx context.Context, c *http.Client, to string, body []byte) string {
+func sendBad(ctx context.Context, c *http.Client, to string, body []byte) int {
 	GinkgoHelper()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -90,12 +109,12 @@ func sendBad(ctx context.Context, c *http.Client, to string, body []byte) string
 	}
 	response, err := c.Do(request)
 	if err != nil {
-		return "connection closed"
+		return connectionClosed
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(response.Body) // what comes after an error is no answer
 	Expect(string(answer)).NotTo(MatchRegexp(`"allowed": *true`))
-	return response.Status
+	return response.StatusCode
 }
 
 // ask sends a review to a replica, past the API server, and returns the answer.

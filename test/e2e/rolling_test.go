@@ -66,6 +66,27 @@ func killUnderLoad(ctx context.Context) {
 	l.stop(ctx, fmt.Sprintf("one of two replicas is killed, %d times", n))
 }
 
+// killBesideDrain kills a replica while the other one drains, as when a node dies in the middle of a rollout. Until one that was
+// started in their place is ready, nobody answers.
+func killBesideDrain(ctx context.Context) {
+	n := rounds(1)
+	l := startLoad(ctx)
+	for range n {
+		before := replicas.running()
+		drained := make(chan error, 1)
+		go func() { drained <- replicas.remove(before[0]) }()
+		Eventually(replicas.running, patience, poll).WithContext(ctx).ShouldNot(ContainElement(before[0]))
+		Expect(replicas.kill(before[1])).To(Succeed())
+		for range before {
+			_, err := replicas.start()
+			Expect(err).NotTo(HaveOccurred())
+		}
+		Expect(replicas.awaitReady(ctx)).To(Succeed())
+		Expect(<-drained).To(Succeed())
+	}
+	l.stop(ctx, fmt.Sprintf("one of two replicas is killed while the other drains, %d times", n))
+}
+
 // expectSees holds a replica that drains to judge by what has changed since.
 func expectSees(ctx context.Context, p *pod) {
 	GinkgoHelper()

@@ -107,6 +107,7 @@ var _ = Describe("Sluice by config/default", Ordered, func() {
 	It("goes on while a replica is told to stop", drainUnderLoad)
 	It("goes on while it is restarted, replica by replica", restartUnderLoad)
 	It("admits nothing that it should not while replicas are killed", killUnderLoad)
+	It("admits nothing that it should not while one replica is killed and the other drains", killBesideDrain)
 	It("survives a new CA", rotateUnderLoad)
 	It("goes on while a replica stands still for 15 seconds", freezeUnderLoad)
 	It("is started again when it stands still for longer, and the other answers", outlastUnderLoad)
