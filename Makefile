@@ -28,7 +28,12 @@ PROFILE ?=
 IMAGE ?=
 KUBECTL ?= kubectl
 FIND_KUBECTL = kubectl=$$(command -v $(KUBECTL) || echo "$$(go -C test/controlplane run .)/kubectl")
-RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| sed -E 's|^( +image:) .*|\1 $(IMAGE)|')
+RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| awk -v image='$(IMAGE)' '$(SET_IMAGE)')
+# Whose image would it be?
+SET_IMAGE = /^ +(- )?image: / { \
+		if (found++) { print "config/$(OVERLAY) has several containers: name the image there, and leave IMAGE out" >"/dev/stderr"; exit 1 } \
+		sub(/image: .*/, "image: " image) \
+	} { print }
 POLICIES = $(firstword $(wildcard config/profiles/$(PROFILE)/kustomization.yaml config/$(PROFILE)/kustomization.yaml))
 CYCLONEDX = go tool -modfile=test/tools/cyclonedx/go.mod cyclonedx-gomod
 GOVULNCHECK = go tool -modfile=test/tools/govulncheck/go.mod govulncheck
@@ -143,8 +148,9 @@ deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PR
 	"$$kubectl" apply -k config/crd; \
 	"$$kubectl" wait --for=condition=Established --timeout=60s -f config/crd/policy.sluice.dev_gatepolicies.yaml \
 		-f config/crd/policy.sluice.dev_gateexceptions.yaml; \
-	$(RENDER) | "$$kubectl" apply -f -; \
-	if [[ "$$($(RENDER))" == *"kind: Deployment"* ]]; then \
+	manifests=$$($(RENDER)); \
+	"$$kubectl" apply -f - <<<"$$manifests"; \
+	if [[ "$$manifests" == *"kind: Deployment"* ]]; then \
 		"$$kubectl" rollout status --namespace sluice-system --timeout=5m deployment/sluice; \
 	fi; \
 	if [ -n "$(PROFILE)" ]; then \
@@ -153,9 +159,9 @@ deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PR
 			[ $$try != 6 ] || exit 1; \
 			echo "the API server may not have seen yet that Sluice answers"; sleep 5; \
 		done; \
+		read -r profile _ <<<"$$("$$kubectl" get -k $(dir $(POLICIES)) -o 'jsonpath={.items[*].metadata.labels.policy\.sluice\.dev/profile}')"; \
+		[ -z "$$profile" ] || "$$kubectl" delete gatepolicies --selector "policy.sluice.dev/profile,policy.sluice.dev/profile!=$$profile"; \
 		"$$kubectl" wait --for=condition=Ready --timeout=60s gatepolicies --all; \
-		profile=$$("$$kubectl" get -k $(dir $(POLICIES)) -o 'jsonpath={.items[0].metadata.labels.policy\.sluice\.dev/profile}'); \
-		"$$kubectl" delete gatepolicies --selector "policy.sluice.dev/profile,policy.sluice.dev/profile!=$$profile"; \
 	fi
 
 .PHONY: undeploy

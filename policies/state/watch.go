@@ -96,7 +96,7 @@ func (w *watched) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		mapping, err := w.cluster.mapper.RESTMapping(w.kind)
 		if err == nil {
-			w.reflect(ctx, mapping.Resource, mapping.GroupVersionKind)
+			w.reflect(ctx, mapping.Resource)
 		} else {
 			if meta.IsNoMatchError(err) {
 				w.unserved()
@@ -157,7 +157,7 @@ var noWatch = reflect.TypeOf(watch.NewEmptyWatch())
 
 // reflect lists and watches, again and again, with pauses after errors. It returns when the resource is there no more: the
 // kind may be served in another version, or not at all.
-func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResource, kind schema.GroupVersionKind) {
+func (w *watched) reflect(ctx context.Context, resource schema.GroupVersionResource) {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	objects := w.cluster.objects.Resource(resource)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"net/http"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -34,8 +35,8 @@ func (s watchSerializer) DecoderToVersion(decoder runtime.Decoder, version runti
 
 type watchDecoder struct{ runtime.Decoder }
 
-// Decode implements runtime.Decoder. Only a watch leaves open what is to be read. What it reads can be more than a Document has: then
-// it is an Unstructured.
+// Decode implements runtime.Decoder. A watch leaves open what is to be read. What it reads can be more than a Document has: then it is
+// an Unstructured.
 func (d watchDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	if into == nil {
 		if read, ok := readReceived(data); ok {
@@ -63,7 +64,9 @@ func readReceived(data []byte) (*received, bool) {
 	}
 	metadata := document.Get("metadata")
 	r := &received{TypeMeta: metav1.TypeMeta{APIVersion: document.Get("apiVersion").Text(), Kind: kind}, document: document, raw: raw}
-	r.Namespace, r.Name, r.ResourceVersion = metadata.Get("namespace").Text(), metadata.Get("name").Text(), metadata.Get("resourceVersion").Text()
+	// The reflector keeps these, and with them what they are part of.
+	r.Namespace, r.Name = strings.Clone(metadata.Get("namespace").Text()), strings.Clone(metadata.Get("name").Text())
+	r.ResourceVersion = strings.Clone(metadata.Get("resourceVersion").Text())
 	if ends := metadata.Get("annotations", metav1.InitialEventsAnnotationKey); ends.Exists() {
 		r.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: ends.Text()}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -55,10 +54,10 @@ func (w *watched) observe(x any) (*observed, error) {
 	return nil, fmt.Errorf("the API server sent a %T for a %s", x, w.kind.Kind)
 }
 
-// observed shares no memory with the object.
+// observed shares no memory with the object but raw.
 func (w *watched) observed(object metav1.Object, raw []byte, ingress func() engine.Document) *observed {
-	o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: strings.Clone(object.GetNamespace()), Name: strings.Clone(object.GetName()),
-		ResourceVersion: strings.Clone(object.GetResourceVersion())}, raw: raw}
+	o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName(),
+		ResourceVersion: object.GetResourceVersion()}, raw: raw}
 	if w.kind == ingressKind {
 		o.ingress = storedIngress(o.Namespace, o.Name, ingress())
 	}

@@ -31,7 +31,7 @@ func badReviewsByName() map[string]bad {
 	huge := func(size int) []byte { return fmt.Appendf(nil, review, `"`+strings.Repeat("x", size)+`"`) }
 	return map[string]bad{
 		"truncated":       {[]byte(review[:200]), http.StatusBadRequest},
-		"wrong version":   {[]byte(strings.Replace(review, "admission.k8s.io/v1", "admission.k8s.io/v9", 1)), http.StatusBadRequest},
+		"wrong version":   {[]byte(strings.Replace(fmt.Sprintf(review, `"value"`), "admission.k8s.io/v1", "admission.k8s.io/v9", 1)), http.StatusBadRequest},
 		"duplicate keys":  {[]byte(strings.Replace(fmt.Sprintf(review, `"value"`), `"data"`, `"data": {}, "data"`, 1)), http.StatusBadRequest},
 		"deep":            {fmt.Appendf(nil, review, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), http.StatusBadRequest},
 		"huge":            {huge(8 << 20), http.StatusRequestEntityTooLarge},

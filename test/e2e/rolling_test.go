@@ -74,8 +74,8 @@ func killBesideDrain(ctx context.Context) {
 	for range n {
 		before := replicas.running()
 		drained := make(chan error, 1)
-		go func() { drained <- replicas.remove(before[0]) }()
-		Eventually(replicas.running, patience, poll).WithContext(ctx).ShouldNot(ContainElement(before[0]))
+		go func() { drained <- replicas.terminate(before[0], 30*time.Second) }()
+		Eventually(func() bool { return before[0].IsReady(ctx) }, patience, poll).WithContext(ctx).Should(BeFalse())
 		Expect(replicas.kill(before[1])).To(Succeed())
 		for range before {
 			_, err := replicas.start()

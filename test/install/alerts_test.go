@@ -30,15 +30,17 @@ var alertCases = map[string]struct{ fires, quiet []string }{
 		quiet: []string{`up{job="sluice-metrics",pod="a"} 1x30`, `up{job="sluice-metrics",pod="b"} 1x5 0x13 1x10`},
 	},
 	"SluiceCantJudge": { // each replica once: no series grows
-		fires: []string{`sluice_evaluation_errors_total{policy="p",pod="a"} _x5 1x30`, `sluice_evaluation_errors_total{policy="p",pod="b"} _x9 1x30`,
-			`sluice_evaluation_errors_total{policy="p",pod="c"} _x13 1x30`},
-		quiet: []string{`sluice_evaluation_errors_total{policy="p",pod="a"} _x5 1x30`, `sluice_evaluation_errors_total{policy="p",pod="b"} 7x30`},
+		fires: []string{`up{job="j",instance="a"} 1x30`, `sluice_evaluation_errors_total{policy="p",job="j",instance="a"} _x5 1x30`,
+			`up{job="j",instance="b"} 1x30`, `sluice_evaluation_errors_total{policy="p",job="j",instance="b"} _x9 1x30`,
+			`up{job="j",instance="c"} 1x30`, `sluice_evaluation_errors_total{policy="p",job="j",instance="c"} _x13 1x30`},
+		quiet: []string{`up{job="j",instance="a"} 1x40`, `sluice_evaluation_errors_total{policy="p",job="j",instance="a"} _x5 1x30`,
+			`up{job="j",instance="b"} 1x40`, `sluice_evaluation_errors_total{policy="p",job="j",instance="b"} 7x30`},
 	},
 	"SluicePolicyDoesNotCompile": {
 		fires: []string{`sluice_policy_compiled{policy="p",pod="a"} 1x10`, `sluice_policy_compiled{policy="p",pod="b"} 0x10`},
 		quiet: []string{`sluice_policy_compiled{policy="p",pod="a"} 1 0x3 1x10`, `sluice_policy_compiled{policy="p",pod="b"} 1x10`},
 	},
-	"SluicePolicyNotEnforced": { // another leader does not begin anew
+	"SluicePolicyNotReady": { // another leader does not begin anew
 		fires: []string{`sluice_policy_ready{policy="p",reason="NotIntercepted",pod="a"} 0x5 stale`, `sluice_policy_ready{policy="p",reason="NotIntercepted",pod="b"} _x6 0x6`},
 		quiet: []string{`sluice_policy_ready{policy="p",reason="NotIntercepted",pod="a"} 0x3`, `sluice_policy_ready{policy="p",reason="Active",pod="a"} _x4 1x20`,
 			`sluice_policy_ready{policy="gateway",reason="KindNotServed",pod="a"} 0x20`},
@@ -67,8 +69,12 @@ var alertCases = map[string]struct{ fires, quiet []string }{
 		quiet: []string{`sluice_pods_held{pod="a"} 3x4 0x10`},
 	},
 	"SluiceBreakGlass": {
-		fires: []string{`sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",pod="a"} _x20 1x10`},
-		quiet: []string{`sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",pod="a"} _x20 0x10`},
+		fires: []string{`up{job="j",instance="a"} 1x30`, `sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",job="j",instance="a"} _x20 1x10`},
+		quiet: []string{ // never used; used before Prometheus came; a scrape that failed; nobody scraped for a while
+			`up{job="j",instance="a"} 1x60`, `sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",job="j",instance="a"} _x20 0x10`,
+			`up{job="j",instance="b"} 1x60`, `sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",job="j",instance="b"} 3x60`,
+			`up{job="j",instance="c"} 1x20 0 1x39`, `sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",job="j",instance="c"} 3x20 stale 3x39`,
+			`up{job="j",instance="d"} 1x20 _x9 1x30`, `sluice_break_glass_total{policy="p",kind="Pod",operation="UPDATE",job="j",instance="d"} 3x20 _x9 3x30`},
 	},
 	"SluiceCertificateNotAccepted": {
 		fires: []string{`sluice_certificate_valid{pod="a"} 1x10`, `sluice_certificate_valid{pod="b"} 0x10`},

@@ -230,6 +230,8 @@ func TestChartRefuses(t *testing.T) {
 		"what is no namespace":    {"exemptNamespaces": []any{"a,b"}},
 		"a port of the system":    {"webhookPort": 443},
 		"the port of metrics":     {"webhookPort": 8080},
+		"the kubelet's port":      {"webhookPort": 10250, "hostNetwork": true},
+		"a variable of its own":   {"extraEnv": []any{map[string]any{"name": "GOMEMLIMIT", "value": "1GiB"}}},
 		"what is no resource":     {"resources": map[string]any{"memory": "1Gi"}},
 		"a volume without a name": {"extraVolumes": []any{map[string]any{"emptyDir": map[string]any{}}}},
 		"a mount of no folder":    {"extraVolumeMounts": []any{map[string]any{"name": "roots"}}},

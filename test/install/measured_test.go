@@ -144,7 +144,8 @@ func (m metrics) check(expression string, report func(format string, args ...any
 			m.checkLabels(n.Expr, n.Grouping, report)
 		case *parser.BinaryExpr:
 			if n.VectorMatching != nil {
-				m.checkLabels(n, n.VectorMatching.MatchingLabels, report)
+				m.checkLabels(n.LHS, n.VectorMatching.MatchingLabels, report)
+				m.checkLabels(n.RHS, n.VectorMatching.MatchingLabels, report)
 			}
 		}
 		return nil
@@ -152,10 +153,10 @@ func (m metrics) check(expression string, report func(format string, args ...any
 	return asked
 }
 
-// checkLabels reports labels that some metric below a node does not have.
+// checkLabels reports labels that some metric below a node does not have, whose series it is made of.
 func (m metrics) checkLabels(below parser.Node, named []string, report func(format string, args ...any)) {
-	parser.Inspect(below, func(node parser.Node, _ []parser.Node) error {
-		if selector, ok := node.(*parser.VectorSelector); ok {
+	parser.Inspect(below, func(node parser.Node, path []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok && !onlyFilters(node, path) {
 			has, ok := m.labels(selector.Name)
 			for _, label := range named {
 				if ok && !slices.Contains(has, label) {
@@ -165,6 +166,20 @@ func (m metrics) checkLabels(below parser.Node, named []string, report func(form
 		}
 		return nil
 	})
+}
+
+// onlyFilters tells whether a node says which series there are of others: it is on the right of `and` or `unless`.
+func onlyFilters(node parser.Node, path []parser.Node) bool {
+	for i, above := range path {
+		next := node
+		if i+1 < len(path) {
+			next = path[i+1]
+		}
+		if set, ok := above.(*parser.BinaryExpr); ok && (set.Op == parser.LAND || set.Op == parser.LUNLESS) && next == parser.Node(set.RHS) {
+			return true
+		}
+	}
+	return false
 }
 
 // notInCode are labels whose values come from a cluster.
@@ -198,7 +213,7 @@ func (m metrics) labels(series string) (names []string, ok bool) {
 	if !ok {
 		found, ok = ofEvery[base]
 	}
-	names = append(slices.Clone(found.labels), "job", "pod")
+	names = append(slices.Clone(found.labels), "job", "instance", "pod")
 	if strings.HasSuffix(series, "_bucket") {
 		names = append(names, "le")
 	}

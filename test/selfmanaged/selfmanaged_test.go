@@ -82,28 +82,62 @@ func serve(t *testing.T, g *WithT, cluster *plane.Plane) {
 }
 
 // run is `make`, as a person says it who has the plane's kubectl and kubeconfig.
-func run(t *testing.T, kubeconfig string, args ...string) (out string) {
+func run(t *testing.T, kubeconfig string, args ...string) {
+	t.Helper()
+	if out, err := runMake(t, kubeconfig, args...); err != nil {
+		t.Fatalf("make %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// runMake returns what make says, and how it ends.
+func runMake(t *testing.T, kubeconfig string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "make", append([]string{"-C", "../..", "--no-print-directory"}, args...)...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "KUBECTL="+filepath.Join(os.Getenv(plane.AssetsVariable), "kubectl"), "KUBERC=off")
 	command.WaitDelay = 5 * time.Second
-	all, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("make %s: %v\n%s", strings.Join(args, " "), err, all)
-	}
-	return string(all)
+	out, err := command.CombinedOutput()
+	return string(out), err
 }
 
-// IMAGE takes the place of whatever image an overlay names.
+// IMAGE takes the place of whatever image an overlay names, and is refused where nobody can tell whose it is.
 func TestImage(t *testing.T) {
 	if os.Getenv(plane.AssetsVariable) == "" {
 		t.Skip(plane.ErrNoAssets)
 	}
-	for _, overlay := range []string{"default", "selfmanaged"} {
-		if out := run(t, "", "render", "OVERLAY="+overlay, "IMAGE=registry.example.com/a:1"); !strings.Contains(out, " image: registry.example.com/a:1\n") {
-			t.Errorf("%s does not have the image:\n%s", overlay, out)
+	own := t.TempDir()
+	base, err := filepath.Rel(own, filepath.Join(repository(t), "config", "default"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := filepath.Rel(filepath.Join(repository(t), "config"), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(more string) {
+		t.Helper()
+		text := "resources: [" + base + "]\nimages: [{name: sluice, newName: registry.example.com/mine, newTag: v7}]\n" + more
+		if err := os.WriteFile(filepath.Join(own, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
+	write("")
+	out, err := runMake(t, "", "render", "OVERLAY="+overlay, "IMAGE=registry.example.com/a:1")
+	if err != nil || !strings.Contains(out, " image: registry.example.com/a:1\n") || strings.Contains(out, "mine") {
+		t.Errorf("%v: the image is another\n%s", err, out)
+	}
+	write("patches:\n- target: {kind: Deployment}\n  patch: |\n    - {op: add, path: /spec/template/spec/containers/-, value: {name: proxy, image: envoy}}\n")
+	if out, err := runMake(t, "", "render", "OVERLAY="+overlay, "IMAGE=registry.example.com/a:1"); err == nil || !strings.Contains(out, "has several containers") {
+		t.Errorf("a second container: %v\n%s", err, out)
+	}
+}
+
+func repository(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
