@@ -12,7 +12,7 @@ import (
 // reviews. So the heap may grow to what suffices for some thousand reviews, if the state leaves room for that.
 const (
 	enough     = 120 << 20 // bytes of heap, of which none needs to be more
-	beside     = 12 << 20 // of the runtime beside the heap
+	beside     = 12 << 20  // of the runtime beside the heap
 	minPercent = 50
 	maxPercent = 800
 )
