@@ -36,7 +36,8 @@ type load struct {
 	stopped context.CancelFunc
 	running sync.WaitGroup
 	started time.Time
-	atMost  int // tries of a good apply
+	atMost  int     // tries of a good apply
+	rate    float64 // applies a second, once it has stopped
 
 	mu       sync.Mutex
 	took     []time.Duration // of applies that succeeded at the first try
@@ -161,9 +162,10 @@ func (l *load) stop(ctx context.Context, during string) {
 	l.running.Wait()
 	lasted := time.Since(l.started)
 	total := l.good + l.denied + l.refused
+	l.rate = float64(total) / lasted.Seconds()
 	slices.Sort(l.took)
 	figures := fmt.Sprintf("%d applies in %s (%.0f/s), %d of them of violating objects; p50 %s, p99 %s, max %s; %d good ones had to be retried, at most %d tries; %d violating ones refused without a verdict",
-		total, lasted.Round(100*time.Millisecond), float64(total)/lasted.Seconds(), l.denied+l.refused,
+		total, lasted.Round(100*time.Millisecond), l.rate, l.denied+l.refused,
 		quantile(l.took, 0.5), quantile(l.took, 0.99), quantile(l.took, 1), l.retried, l.tries, l.refused)
 	for reason, n := range l.reasons {
 		figures += fmt.Sprintf("\n    %d × %s", n, reason)
