@@ -1,7 +1,9 @@
 package state
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +33,41 @@ type watchSerializer struct{ runtime.NegotiatedSerializer }
 // DecoderToVersion implements runtime.NegotiatedSerializer.
 func (s watchSerializer) DecoderToVersion(decoder runtime.Decoder, version runtime.GroupVersioner) runtime.Decoder {
 	return watchDecoder{s.NegotiatedSerializer.DecoderToVersion(decoder, version)}
+}
+
+// SupportedMediaTypes implements runtime.NegotiatedSerializer.
+func (s watchSerializer) SupportedMediaTypes() []runtime.SerializerInfo {
+	types := slices.Clone(s.NegotiatedSerializer.SupportedMediaTypes())
+	for i := range types {
+		if stream := types[i].StreamSerializer; stream != nil && types[i].MediaType == runtime.ContentTypeJSON {
+			events := *stream
+			events.Serializer = eventSerializer{stream.Serializer}
+			types[i].StreamSerializer = &events
+		}
+	}
+	return types
+}
+
+// eventSerializer takes events apart that are written as API servers do, which takes as long to scan as the object in them.
+type eventSerializer struct{ runtime.Serializer }
+
+// Decode implements runtime.Decoder.
+func (s eventSerializer) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	if event, is := into.(*metav1.WatchEvent); is {
+		if kind, object, ok := cutEvent(data); ok {
+			event.Type, event.Object.Raw = kind, bytes.Clone(object) // data is used again for the next one
+			return event, defaults, nil
+		}
+	}
+	return s.Serializer.Decode(data, defaults, into)
+}
+
+// cutEvent cuts a JSON value that begins as an event does.
+func cutEvent(data []byte) (kind string, object []byte, ok bool) {
+	rest, begins := bytes.CutPrefix(data, []byte(`{"type":"`))
+	name, rest, goesOn := bytes.Cut(rest, []byte(`","object":`))
+	object, ends := bytes.CutSuffix(rest, []byte("}"))
+	return string(name), object, begins && goesOn && ends && !bytes.ContainsAny(name, `"\\`)
 }
 
 type watchDecoder struct{ runtime.Decoder }

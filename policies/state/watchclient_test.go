@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -44,8 +45,9 @@ func sending(t *testing.T, events ...[2]string) dynamic.Interface {
 			_, _ = w.Write([]byte(`{"kind":"IngressList","apiVersion":"networking.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[` + sentIngress("listed", "1", 1) + `]}`))
 			return
 		}
-		for _, event := range events {
-			_, _ = fmt.Fprintf(w, "{\"type\":%q,\"object\":%s}\n", event[0], event[1])
+		for i, event := range events {
+			written := []string{`{"type":%[1]q,"object":%[2]s}`, `{ "type": %[1]q, "object": %[2]s }`, `{"object":%[2]s,"type":%[1]q}`}[i%3]
+			_, _ = fmt.Fprintf(w, written+"\n", event[0], event[1])
 		}
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
@@ -126,5 +128,24 @@ func TestWatchClientRefusesWhatIsNoObject(t *testing.T) {
 			t.Errorf("%s: got a %s of %v", object, event.Type, event.Object)
 		}
 		events.Stop()
+	}
+}
+
+func TestEventsAreReadHoweverTheyAreWritten(t *testing.T) {
+	plain := dynamic.ConfigFor(&rest.Config{}).NegotiatedSerializer
+	reference := plain.SupportedMediaTypes()[0].StreamSerializer.Serializer
+	fast := watchSerializer{plain}.SupportedMediaTypes()[0].StreamSerializer.Serializer
+	for _, text := range []string{
+		`{"type":"ADDED","object":{"a":1}}`, `{"object":{"a":1},"type":"ADDED"}`, `{"type":"ADDED", "object":{"a":1}}`, `{"type":"ADDED","object":{}}`,
+		`{"type":"AD\u0044ED","object":{"a":1}}`, `{"type":"A","other":"B","object":{"a":1}}`, `{"type":"A\",\"object\":B","object":{"a":1}}`, `{"type":"ADDED"}`, `{"type":1}`,
+	} {
+		var want, got metav1.WatchEvent
+		data := []byte(text)
+		_, _, failed := reference.Decode(data, nil, &want)
+		read, _, err := fast.Decode(data, nil, &got)
+		clear(data) // as by the next event
+		if (err == nil) != (failed == nil) || err == nil && (read != runtime.Object(&got) || got.Type != want.Type || !bytes.Equal(got.Object.Raw, want.Object.Raw)) {
+			t.Errorf("%s: got %q %s, %v; want %q %s, %v", text, got.Type, got.Object.Raw, err, want.Type, want.Object.Raw, failed)
+		}
 	}
 }
