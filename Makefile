@@ -29,7 +29,7 @@ IMAGE ?=
 KUBECTL ?= kubectl
 FIND_KUBECTL = kubectl=$$(command -v $(KUBECTL) || echo "$$(go -C test/controlplane run .)/kubectl")
 RENDER = "$$kubectl" kustomize config/$(OVERLAY) $(if $(IMAGE),| awk -v image='$(IMAGE)' '$(SET_IMAGE)')
-# Whose image would it be?
+# The one image of the overlay: nobody can tell which of several IMAGE is for.
 SET_IMAGE = /^ +(- )?image: / { \
 		if (found++) { print "config/$(OVERLAY) has several containers: name the image there, and leave IMAGE out" >"/dev/stderr"; exit 1 } \
 		sub(/image: .*/, "image: " image) \

@@ -43,6 +43,7 @@ func ParseJSON(data []byte) (Document, error) {
 // ParseTrimmed is ParseJSON, and the text for who keeps it: with 0 in place of what ParseJSON leaves out, which makes the same of it.
 func ParseTrimmed(data []byte) (Document, []byte, error) {
 	s := newScanner(data)
+	s.trims = true
 	document, err := s.document()
 	if err != nil || len(s.leftOut) == 0 {
 		return document, data, err
@@ -105,6 +106,7 @@ type scanner struct {
 	pos  int
 
 	skipping bool           // what is being read is left out: it is checked, and its value is nil
+	trims    bool           // leftOut is wanted
 	leftOut  [][2]int       // where what is left out begins and ends
 	pairs    [][2]*ast.Term // of the objects that are being read, the innermost last
 	items    []*ast.Term    // of the arrays that are being read, the innermost last
@@ -216,7 +218,7 @@ func (s *scanner) member(key string, depth int, where place) error {
 	case err != nil:
 	case !s.skipping:
 		s.pairs = append(s.pairs, [2]*ast.Term{keyTerm(key), s.term(value)})
-	case !outer:
+	case s.trims && !outer:
 		s.leftOut = append(s.leftOut, [2]int{start, s.pos})
 	}
 	s.skipping = outer

@@ -22,6 +22,9 @@ import (
 	"github.com/sluice-gate/sluice/policies/facts"
 )
 
+// lastApplied is the annotation in which kubectl keeps a second copy of the object.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 func unstructuredIngress(namespace, name string) *unstructured.Unstructured {
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"rules": []any{map[string]any{"host": name + ".example.com"}}}}}
 	object.SetGroupVersionKind(schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"})

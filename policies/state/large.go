@@ -6,13 +6,10 @@ import (
 	"github.com/sluice-gate/sluice/policies/engine"
 )
 
-// readIngress reads as much of an Ingress as tells its hosts. There may be Ingresses with more in them than a review may
-// have, and because of one nobody's hosts could be judged. What can't be read is no document, whose hosts are unknown.
-func readIngress(raw []byte, object *unstructured.Unstructured) engine.Document {
-	if document, err := engine.ParseJSON(raw); err == nil {
-		return document
-	}
-	document, err := engine.FromGo(withoutPaths(object))
+// readLarge reads as much of an Ingress as tells its hosts. There may be Ingresses with more in them than a review may have, and
+// because of one nobody's hosts could be judged. What can't be read is no document, whose hosts are unknown.
+func readLarge(ingress *unstructured.Unstructured) engine.Document {
+	document, err := engine.FromGo(withoutPaths(ingress))
 	if err != nil {
 		return engine.Document{}
 	}

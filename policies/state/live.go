@@ -169,8 +169,7 @@ func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error)
 			return p, err
 		}
 	}
-	np.APIVersion, np.Kind, np.ManagedFields = networkingv1.SchemeGroupVersion.String(), networkPolicyKind.Kind, nil
-	delete(np.Annotations, lastApplied)
+	np.APIVersion, np.Kind = networkingv1.SchemeGroupVersion.String(), networkPolicyKind.Kind
 	document, err := engine.FromGo(np)
 	if err != nil {
 		return LivePolicy{}, err

@@ -38,34 +38,29 @@ func (w *watched) observe(x any) (*observed, error) {
 	case *observed:
 		return object, nil
 	case *received:
-		return w.observed(object, object.raw, func() engine.Document { return object.document }), nil
-	case *unstructured.Unstructured:
-		object.SetManagedFields(nil)
-		if annotations := object.GetAnnotations(); annotations[lastApplied] != "" {
-			delete(annotations, lastApplied)
-			object.SetAnnotations(annotations)
-		}
-		raw, err := json.Marshal(object.Object)
+		return w.observed(object, object.raw, object.document), nil
+	case *unstructured.Unstructured: // of a list, or more than a Document has
+		text, err := json.Marshal(object.Object)
 		if err != nil {
 			return nil, fmt.Errorf("read %s from the API server: %w", w.kind.Kind, err)
 		}
-		return w.observed(object, raw, func() engine.Document { return readIngress(raw, object) }), nil
+		if read, ok := readReceived(text); ok {
+			return w.observe(read)
+		}
+		return w.observed(object, text, readLarge(object)), nil
 	}
 	return nil, fmt.Errorf("the API server sent a %T for a %s", x, w.kind.Kind)
 }
 
 // observed shares no memory with the object but raw.
-func (w *watched) observed(object metav1.Object, raw []byte, ingress func() engine.Document) *observed {
+func (w *watched) observed(object metav1.Object, raw []byte, document engine.Document) *observed {
 	o := &observed{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName(),
 		ResourceVersion: object.GetResourceVersion()}, raw: raw}
 	if w.kind == ingressKind {
-		o.ingress = storedIngress(o.Namespace, o.Name, ingress())
+		o.ingress = storedIngress(o.Namespace, o.Name, document)
 	}
 	return o
 }
-
-// lastApplied is the annotation in which kubectl keeps a second copy of the object.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // Add implements cache.ReflectorStore.
 func (w *watched) Add(x any) error {
