@@ -34,11 +34,11 @@ func (a *apiServer) remaining(t testing.TB) (state.Remaining, error) {
 	if err != nil {
 		return state.Remaining{}, err
 	}
-	return state.NewRemaining(all, func(p state.LivePolicy) bool { return slices.Contains(a.pending, p.Name) }), a.fails
+	return state.NewRemaining(all, func(p *state.LivePolicy) bool { return slices.Contains(a.pending, p.Name) }), a.fails
 }
 
 func (a *apiServer) live(t testing.TB) (*state.NamespacePolicies, error) {
-	var all []state.LivePolicy
+	var all []*state.LivePolicy
 	for _, text := range a.policies {
 		live, err := state.NewLivePolicy(document(t, text))
 		if err != nil {

@@ -42,7 +42,7 @@ func (o oneReplica) Claim(_ context.Context, of state.PolicyChange, suffice func
 		return err
 	}
 	if all := known.SelectingAll(of.Name); all == nil || !suffice(all) {
-		judge(state.NewRemaining(known, func(state.LivePolicy) bool { return false }))
+		judge(state.NewRemaining(known, func(*state.LivePolicy) bool { return false }))
 	}
 	return err
 }

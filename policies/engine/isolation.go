@@ -65,7 +65,7 @@ func isolationBy() function {
 			if err != nil {
 				return nil, err
 			}
-			found, err := facts.IsolationBy(policies)
+			found, err := facts.IsolationBy(policies.All())
 			if err != nil {
 				return nil, err
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -22,7 +23,8 @@ type PolicyIndex interface {
 
 // PolicyList is a list of NetworkPolicies, for Rego and for facts. It is immutable.
 type PolicyList struct {
-	policies []*facts.Policy
+	policies facts.Policies
+	objects  []func() (Document, error)
 	term     func() (*ast.Term, error) // the array as Rego reads it, which is made once it is asked for
 }
 
@@ -42,28 +44,40 @@ func ReadNetworkPolicy(object Document) (NetworkPolicy, error) {
 // NewPolicyList makes a list of NetworkPolicies. It tells when their objects are read, and from then on kept with it; nil to tell
 // nobody.
 func NewPolicyList(all []NetworkPolicy, reading func()) *PolicyList {
-	policies := make([]*facts.Policy, len(all))
-	for i, p := range all {
-		policies[i] = p.policy
+	return (&PolicyList{}).Replace(0, 0, all, reading)
+}
+
+// Replace makes a list with others in place of those from i up to j, as slices.Replace does. What it has in common with l isn't
+// looked at.
+func (l *PolicyList) Replace(i, j int, with []NetworkPolicy, reading func()) *PolicyList {
+	policies, objects := make([]*facts.Policy, len(with)), make([]func() (Document, error), len(with))
+	for k, p := range with {
+		policies[k], objects[k] = p.policy, p.Object
 	}
-	return &PolicyList{policies, sync.OnceValues(func() (*ast.Term, error) {
+	out := &PolicyList{policies: l.policies.Replace(i, j, policies), objects: slices.Concat(l.objects[:i], objects, l.objects[j:])}
+	out.term = sync.OnceValues(func() (*ast.Term, error) {
 		if reading != nil {
 			reading()
 		}
-		objects := make([]*ast.Term, len(all))
-		for i, p := range all {
-			object, err := p.Object()
-			if err != nil {
-				return nil, err
-			}
-			objects[i] = ast.NewTerm(object.value)
-		}
-		return ast.ArrayTerm(objects...), nil
-	})}
+		return arrayOf(out.objects)
+	})
+	return out
 }
 
-// Policies are the list as facts read it. It must not be changed.
-func (l *PolicyList) Policies() []*facts.Policy { return l.policies }
+func arrayOf(objects []func() (Document, error)) (*ast.Term, error) {
+	terms := make([]*ast.Term, len(objects))
+	for i, read := range objects {
+		object, err := read()
+		if err != nil {
+			return nil, err
+		}
+		terms[i] = ast.NewTerm(object.value)
+	}
+	return ast.ArrayTerm(terms...), nil
+}
+
+// Policies are the list as facts read it.
+func (l *PolicyList) Policies() facts.Policies { return l.policies }
 
 // Objects are the list as Rego reads it.
 func (l *PolicyList) Objects() ([]Document, error) {
@@ -119,26 +133,27 @@ func listPolicies(bctx topdown.BuiltinContext, state State, namespace string) as
 type policiesKey struct{ array *ast.Array }
 
 // policiesIn reads an operand that is a list of NetworkPolicies, as sluice.state.list gives them or as a test does.
-func policiesIn(bctx topdown.BuiltinContext, term *ast.Term) ([]*facts.Policy, error) {
+func policiesIn(bctx topdown.BuiltinContext, term *ast.Term) (facts.Policies, error) {
 	if list, ok := term.Value.(unread); ok {
 		return list.policies, nil
 	}
 	array, ok := term.Value.(*ast.Array)
 	if !ok {
-		return nil, wrongType("an array", term.Value)
+		return facts.Policies{}, wrongType("an array", term.Value)
 	}
 	if bctx.Cache != nil {
 		if kept, ok := bctx.Cache.Get(policiesKey{array}); ok {
-			return kept.([]*facts.Policy), nil
+			return kept.(facts.Policies), nil
 		}
 	}
-	out := make([]*facts.Policy, array.Len())
-	for i := range out {
+	each := make([]*facts.Policy, array.Len())
+	for i := range each {
 		var err error
-		if out[i], err = readPolicy(Document{array.Elem(i).Value}); err != nil {
-			return nil, fmt.Errorf("%d: %w", i, err)
+		if each[i], err = readPolicy(Document{array.Elem(i).Value}); err != nil {
+			return facts.Policies{}, fmt.Errorf("%d: %w", i, err)
 		}
 	}
+	out := facts.NewPolicies(each)
 	if bctx.Cache != nil {
 		bctx.Cache.Put(policiesKey{array}, out)
 	}

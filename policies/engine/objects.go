@@ -152,7 +152,7 @@ func wideEgress(policy types.Type) function {
 			if err != nil {
 				return nil, fmt.Errorf("limits: %w", err)
 			}
-			wide, err := facts.WideEgressOf(np, others, *allowed)
+			wide, err := facts.WideEgressOf(policyOf(bctx, np), others, *allowed)
 			if err != nil {
 				return nil, err
 			}

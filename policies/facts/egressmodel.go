@@ -42,23 +42,20 @@ type source struct {
 // on ten different ports takes a sixth of it.
 const egressWork = 1 << 18
 
-// newWidth is nil if np selects no pod.
-func newWidth(np *networkingv1.NetworkPolicy, others []*Policy, limits Limits) (*width, error) {
-	pods, err := podsOf(np)
+// newWidth is nil if p selects no pod. The others are those that may add to it.
+func newWidth(p *Policy, others []*Policy, limits Limits) (*width, error) {
+	pods, err := p.pods()
 	if err != nil {
 		return nil, err
 	}
 	if pods.MatchesNothing() {
 		return nil, nil
 	}
-	w := &width{np: np, limits: limits, work: egressWork, memo: map[string][]hit{}}
-	if err := w.add(np, pods, true); err != nil {
+	w := &width{np: p.NetworkPolicy, limits: limits, work: egressWork, memo: map[string][]hit{}}
+	if err := w.add(p.NetworkPolicy, pods, true); err != nil {
 		return nil, err
 	}
 	for _, o := range others {
-		if !joins(np, o) {
-			continue
-		}
 		theirs, err := o.pods()
 		if err != nil {
 			return nil, fmt.Errorf("NetworkPolicy %q: %w", o.Name, err)

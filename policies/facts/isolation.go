@@ -37,7 +37,7 @@ type LostIsolation struct {
 //
 // The order is Ingress, Egress. The error is for a selector of old or changed
 // without meaning; one of others selects nothing.
-func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, error) {
+func IsolationLost(old, changed *Policy, others Policies) ([]LostIsolation, error) {
 	if changed != nil && changed.DeletionTimestamp != nil && len(changed.Finalizers) == 0 {
 		changed = nil
 	}
@@ -54,6 +54,7 @@ func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, err
 			return nil, err
 		}
 	}
+	near := others.meeting(old, nil)
 	var lost []LostIsolation
 	var before coverSearch // of the other direction: most policies isolate both
 	for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
@@ -67,7 +68,7 @@ func IsolationLost(old, changed *Policy, others []*Policy) ([]LostIsolation, err
 			}
 			cover = append(cover, changed)
 		}
-		now := coverSearch{cover: remaining(cover, old, others, direction)}
+		now := coverSearch{cover: remaining(cover, near, direction)}
 		if before.done && slices.Equal(before.cover, now.cover) {
 			now = before
 		} else {
@@ -115,9 +116,9 @@ func (s *coverSearch) run(pods Selector) {
 
 // remaining appends to cover those of others that isolate a direction; only the
 // first that selects all pods, if there is one.
-func remaining(cover []*Policy, old *Policy, others []*Policy, direction networkingv1.PolicyType) []*Policy {
+func remaining(cover, others []*Policy, direction networkingv1.PolicyType) []*Policy {
 	for _, o := range others {
-		if o.Namespace != old.Namespace || o.Name == old.Name || o.DeletionTimestamp != nil || !isolates(o.NetworkPolicy, direction) {
+		if o.DeletionTimestamp != nil || !isolates(o.NetworkPolicy, direction) {
 			continue
 		}
 		if selectsAll(o.Spec.PodSelector) {

@@ -84,7 +84,7 @@ func TestIsolationLost(t *testing.T) {
 		if c.changed != nil {
 			changed = NewPolicy(c.changed)
 		}
-		lost, err := IsolationLost(NewPolicy(c.old), changed, prepared(c.others))
+		lost, err := IsolationLost(NewPolicy(c.old), changed, together(c.others))
 		if got := lostText(lost); err != nil || got != c.want {
 			t.Errorf("%s: got %q, %v, want %q", c.what, got, err, c.want)
 		}
@@ -93,13 +93,13 @@ func TestIsolationLost(t *testing.T) {
 
 func TestIsolationLostWithoutMeaning(t *testing.T) {
 	good, bad := isolating("a", "I", *app("web")), isolating("a", "I", *expressions(in("tier")))
-	if _, err := IsolationLost(NewPolicy(bad), nil, nil); err == nil {
+	if _, err := IsolationLost(NewPolicy(bad), nil, Policies{}); err == nil {
 		t.Error("the old policy has no meaning, and there is no error")
 	}
-	if lost, err := IsolationLost(NewPolicy(bad), NewPolicy(bad.DeepCopy()), nil); err != nil || len(lost) > 0 {
+	if lost, err := IsolationLost(NewPolicy(bad), NewPolicy(bad.DeepCopy()), Policies{}); err != nil || len(lost) > 0 {
 		t.Errorf("what has no meaning stays: %v, %v", lost, err)
 	}
-	if _, err := IsolationLost(NewPolicy(good), NewPolicy(bad), nil); err == nil {
+	if _, err := IsolationLost(NewPolicy(good), NewPolicy(bad), Policies{}); err == nil {
 		t.Error("the new policy has no meaning, and there is no error")
 	}
 }
@@ -117,7 +117,7 @@ func TestIsolationLostUncertain(t *testing.T) {
 		others = append(others, isolating(fmt.Sprint(i), "I", *expressions(list...)))
 	}
 	start := time.Now()
-	lost, err := IsolationLost(NewPolicy(isolating("a", "I", metav1.LabelSelector{})), nil, prepared(others))
+	lost, err := IsolationLost(NewPolicy(isolating("a", "I", metav1.LabelSelector{})), nil, together(others))
 	if err != nil || lostText(lost) != "Ingress spec.podSelector [] partly map[] uncertain" {
 		t.Errorf("%s, %v", lostText(lost), err)
 	}
@@ -183,7 +183,7 @@ func TestIsolationLostAgainstEnumeration(t *testing.T) {
 			}
 			others = append(others, o)
 		}
-		lost, err := IsolationLost(NewPolicy(old), changed, prepared(others))
+		lost, err := IsolationLost(NewPolicy(old), changed, together(others))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,15 +222,15 @@ func checkWitness(t *testing.T, witness map[string]string, direction string, old
 
 // BenchmarkIsolationLost is a deletion in a namespace with 1,000 policies.
 func BenchmarkIsolationLost(b *testing.B) {
-	many := func(last *networkingv1.NetworkPolicy) []*Policy {
+	many := func(last *networkingv1.NetworkPolicy) Policies {
 		var out []*networkingv1.NetworkPolicy
 		for i := range 999 {
 			out = append(out, isolating(fmt.Sprint(i), "IE", *app(fmt.Sprintf("app-%d", i))))
 		}
-		return prepared(append(out, last))
+		return together(append(out, last))
 	}
 	for name, c := range map[string]struct {
-		others []*Policy
+		others Policies
 		lost   int
 	}{
 		"covered by the last":  {many(isolating("all", "IE", metav1.LabelSelector{})), 0},

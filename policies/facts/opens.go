@@ -66,7 +66,7 @@ type OpenOptions struct {
 // is created, updated nil if it is deleted. Of others, policies of other
 // namespaces, those for other pods, and the stored copy of the policy itself
 // are skipped.
-func OpenedBy(old, updated *Policy, others []*Policy, o OpenOptions) (Openings, error) {
+func OpenedBy(old, updated *Policy, others Policies, o OpenOptions) (Openings, error) {
 	one := updated
 	if one == nil {
 		one = old
@@ -74,12 +74,7 @@ func OpenedBy(old, updated *Policy, others []*Policy, o OpenOptions) (Openings, 
 	if one == nil || old != nil && updated != nil && reflect.DeepEqual(old.Spec, updated.Spec) {
 		return Openings{}, nil
 	}
-	var before []*Policy
-	for _, p := range others {
-		if p != nil && areNeighbours(p.NetworkPolicy, one.NetworkPolicy) && (p.mayMeet(old) || p.mayMeet(updated)) {
-			before = append(before, p)
-		}
-	}
+	before := others.meeting(old, updated)
 	after := before
 	if old != nil {
 		before = append(slices.Clip(before), old)

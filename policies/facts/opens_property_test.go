@@ -72,7 +72,7 @@ func oneWorld(t *testing.T, r *rand.Rand, seen map[string]int) {
 		updated, after = NewPolicy(np), append(after, np)
 	}
 	others := prepared(before)
-	byOne, err := OpenedBy(old, updated, others, OpenOptions{})
+	byOne, err := OpenedBy(old, updated, NewPolicies(others), OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

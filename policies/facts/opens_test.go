@@ -124,7 +124,7 @@ func TestOpenedByOne(t *testing.T) {
 		opens    int
 	}{
 		{"nothing", nil, nil, []*Policy{deny}, 0},
-		{"its stored copy is not another", nil, web, []*Policy{web, nil}, 0},
+		{"its stored copy is not another", nil, web, []*Policy{web}, 0},
 		{"another namespace does not isolate", nil, web, []*Policy{elsewhere}, 0},
 		{"another policy does", nil, web, []*Policy{elsewhere, deny}, 1},
 		{"none of them has a name yet", nil, nameless(web), []*Policy{nameless(deny)}, 1},
@@ -133,7 +133,7 @@ func TestOpenedByOne(t *testing.T) {
 		{"it goes, and nothing remains", deny, nil, []*Policy{deny}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := OpenedBy(c.old, c.new, c.others, OpenOptions{})
+			got, err := OpenedBy(c.old, c.new, NewPolicies(c.others), OpenOptions{})
 			if err != nil || len(got.List) != c.opens {
 				t.Errorf("%d openings, want %d: %+v, %v", len(got.List), c.opens, got, err)
 			}
@@ -158,7 +158,7 @@ func TestOpenedByWithoutTheMeaningOfOthers(t *testing.T) {
 		{"pods", pods, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got, err := OpenedBy(nil, web, []*Policy{c.other}, OpenOptions{}); (err != nil) != c.fails {
+			if got, err := OpenedBy(nil, web, NewPolicies([]*Policy{c.other}), OpenOptions{}); (err != nil) != c.fails {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
@@ -276,23 +276,23 @@ func TestOpenedGivesUp(t *testing.T) {
 	corners := hard()
 	open := inShop(t, "open: {podSelector: {}, ingress: [{from: [{podSelector: {}}]}, {from: [{podSelector: {matchLabels: {a: b}}}], ports: [{port: 80}]}]}")[0]
 	others := append(corners, inShop(t, "deny: {podSelector: {}}")...)
-	got, err := OpenedBy(nil, open, others, OpenOptions{})
+	got, err := OpenedBy(nil, open, NewPolicies(others), OpenOptions{})
 	want := "every pod in shop may now be reached from every pod in namespace shop on all ports: too complicated to tell whether it is new"
 	if err != nil || len(got.List) != 2 || !got.List[0].Uncertain || got.List[0].Text != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	// What is simple to tell is told beside.
 	both := inShop(t, "open: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{from: [{podSelector: {}}]}], egress: [{}]}")[0]
-	got, err = OpenedBy(nil, both, append(others, inShop(t, "out: {podSelector: {}, policyTypes: [Egress]}")...), OpenOptions{})
+	got, err = OpenedBy(nil, both, NewPolicies(append(others, inShop(t, "out: {podSelector: {}, policyTypes: [Egress]}")...)), OpenOptions{})
 	if err != nil || len(got.List) != 2 || !got.List[0].Uncertain || got.List[1].Uncertain {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	got, err = OpenedBy(others[400], nil, others, OpenOptions{})
+	got, err = OpenedBy(others[400], nil, NewPolicies(others), OpenOptions{})
 	want = "every pod in shop may now be reached from everything on all ports: too complicated to tell whether it is new"
 	if err != nil || len(got.List) != 1 || !got.List[0].Uncertain || got.List[0].Text != want {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := OpenedBy(nil, open, others, OpenOptions{Max: 1}); err != nil || len(got.List) != 1 || !got.More {
+	if got, err := OpenedBy(nil, open, NewPolicies(others), OpenOptions{Max: 1}); err != nil || len(got.List) != 1 || !got.More {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -24,10 +24,10 @@ func (p *Policy) pods() (Selector, error)     { return p.selected.of(p.NetworkPo
 func (p *Policy) egressBound() (Reach, error) { return p.reach.of(p.NetworkPolicy, egressBound) }
 func (p *Policy) meaning() (*meaning, error)  { return p.means.of(p.NetworkPolicy, meaningOf) }
 
-// mayMeet reports whether p and q, which may be nil, select some pods both, as
-// far as their selectors have a meaning.
+// mayMeet reports whether p and its neighbour q, which may be nil, select some
+// pods both, as far as their selectors have a meaning.
 func (p *Policy) mayMeet(q *Policy) bool {
-	if q == nil {
+	if q == nil || !areNeighbours(p.NetworkPolicy, q.NetworkPolicy) {
 		return false
 	}
 	ours, err := p.pods()

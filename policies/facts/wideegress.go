@@ -3,6 +3,7 @@ package facts
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 )
@@ -38,32 +39,30 @@ type WideEgress struct {
 var ErrTooLarge = errors.New("too many combinations of ports and blocks to judge")
 
 // WideEgressOf judges for every port and protocol how many public addresses
-// pods reach because of np, over its peers and rules and over others: policies
+// pods reach because of p, over its peers and rules and over others: policies
 // that select the same pods add up. Of others, those of another namespace or
-// of np's own name (its stored copy) are skipped. np must have its namespace.
+// of p's own name (its stored copy) are skipped. p must have its namespace.
 //
-// Pods that reach too much without np are not np's finding, unless np exceeds
+// Pods that reach too much without p are not p's finding, unless p exceeds
 // the limit alone. A policy that does not isolate Egress, or selects no pod,
 // opens nothing.
 //
 // Results are sorted by field, family and ports; there is one per field and
 // family, more only if the ports of the protocols differ. The error names a
-// field that has no meaning, and the policy if it isn't np's.
-func WideEgressOf(np *networkingv1.NetworkPolicy, others []*Policy, limits Limits) ([]WideEgress, error) {
-	if !isolates(np, networkingv1.PolicyTypeEgress) {
+// field that has no meaning, and the policy if it isn't p's.
+func WideEgressOf(p *Policy, others Policies, limits Limits) ([]WideEgress, error) {
+	if !isolates(p.NetworkPolicy, networkingv1.PolicyTypeEgress) {
 		return nil, nil
 	}
-	total, err := egressBound(np)
+	total, err := p.egressBound()
 	if err != nil {
 		return nil, err
 	}
 	if total.isZero() {
 		return nil, nil
 	}
-	for _, o := range others {
-		if !joins(np, o) {
-			continue
-		}
+	near := adding(p, others)
+	for _, o := range near {
 		bound, err := o.egressBound()
 		if err != nil { // counts only if it selects the same pods
 			bound = wholeInternet
@@ -73,7 +72,7 @@ func WideEgressOf(np *networkingv1.NetworkPolicy, others []*Policy, limits Limit
 	if over4, over6 := limits.Exceeds(total); !over4 && !over6 {
 		return nil, nil
 	}
-	w, err := newWidth(np, others, limits)
+	w, err := newWidth(p, near, limits)
 	if err != nil || w == nil {
 		return nil, err
 	}
@@ -83,9 +82,9 @@ func WideEgressOf(np *networkingv1.NetworkPolicy, others []*Policy, limits Limit
 	return w.findings(), nil
 }
 
-// joins reports whether o may add to what np opens.
-func joins(np *networkingv1.NetworkPolicy, o *Policy) bool {
-	return areNeighbours(np, o.NetworkPolicy) && isolates(o.NetworkPolicy, networkingv1.PolicyTypeEgress)
+// adding are those of others that may add to what p opens.
+func adding(p *Policy, others Policies) []*Policy {
+	return slices.DeleteFunc(others.meeting(p, nil), func(o *Policy) bool { return !isolates(o.NetworkPolicy, networkingv1.PolicyTypeEgress) })
 }
 
 // egressBound is at least the number of public addresses that np reaches on

@@ -153,11 +153,12 @@ func TestWideEgressAgainstEnumeration(t *testing.T) {
 			pods = append(pods, podsIn(t, o))
 		}
 		hits := map[string]string{}
-		found, err := WideEgressOf(np, prepared(others), egressLimits)
+		p := NewPolicy(np)
+		found, err := WideEgressOf(p, together(others), egressLimits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w, err := newWidth(np, prepared(others), egressLimits); err == nil && w != nil && len(np.Spec.Egress) > 0 {
+		if w, err := newWidth(p, adding(p, together(others)), egressLimits); err == nil && w != nil && len(np.Spec.Egress) > 0 {
 			if err := w.sweep(); err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +235,7 @@ func TestWideEgressOfManyBlocks(t *testing.T) {
 		}
 		return np
 	}
-	got, err := WideEgressOf(list("p", 20), prepared([]*networkingv1.NetworkPolicy{list("o", 60)}), Limits{IPv4Prefix: 14})
+	got, err := WideEgressOf(NewPolicy(list("p", 20)), together([]*networkingv1.NetworkPolicy{list("o", 60)}), Limits{IPv4Prefix: 14})
 	if err != nil || len(got) != 10 {
 		t.Errorf("%d findings, %v", len(got), err)
 	}

@@ -23,6 +23,9 @@ func app(name string) *metav1.LabelSelector {
 }
 
 // prepared makes a Policy of each that is not nil.
+// together are policies of one namespace as others.
+func together(of []*networkingv1.NetworkPolicy) Policies { return NewPolicies(prepared(of)) }
+
 func prepared(of []*networkingv1.NetworkPolicy) []*Policy {
 	var out []*Policy
 	for _, np := range of {
@@ -94,7 +97,7 @@ func TestWideEgressAlone(t *testing.T) {
 		{"no rules", policy("p", nil), nil},
 		{"nil", nil, nil},
 	} {
-		got, err := WideEgressOf(c.np, nil, Limits{})
+		got, err := WideEgressOf(NewPolicy(c.np), Policies{}, Limits{})
 		if err != nil || len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", c.name, got, err, c.want)
 		}
@@ -138,7 +141,7 @@ func TestWideEgressWithOthers(t *testing.T) {
 		{"some pods, who have too much already", own, []*networkingv1.NetworkPolicy{named("tier", "0.0.0.0/0", expressions(in("tier", "x")))}, nil},
 		{"nonsense for other pods", named("api", "20.0.0.0/7", app("api")), []*networkingv1.NetworkPolicy{named("x", "nonsense", app("web"))}, []WideEgress{wide(peer0, "TCP", "443", IPv4, two)}},
 	} {
-		got, err := WideEgressOf(c.np, prepared(c.others), Limits{})
+		got, err := WideEgressOf(NewPolicy(c.np), together(c.others), Limits{})
 		if err != nil || len(got) != len(c.want) || len(got) > 0 && !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s:\n got %+v, %v\nwant %+v", c.name, got, err, c.want)
 		}
@@ -148,7 +151,7 @@ func TestWideEgressWithOthers(t *testing.T) {
 func TestWideEgressPicksTheNewAddresses(t *testing.T) {
 	// The /9 is larger, but a stored policy opens it already.
 	np := egressTo("p", nil, ipBlock("52.0.0.0/9"), ipBlock("20.0.0.0/10"))
-	got, err := WideEgressOf(np, prepared([]*networkingv1.NetworkPolicy{egressTo("all", nil, ipBlock("52.0.0.0/8"))}), Limits{})
+	got, err := WideEgressOf(NewPolicy(np), together([]*networkingv1.NetworkPolicy{egressTo("all", nil, ipBlock("52.0.0.0/8"))}), Limits{})
 	want := []WideEgress{wide("spec.egress[0].to[1].ipBlock.cidr", "any", "all", IPv4, "20,971,520 public addresses", "all")}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
@@ -162,21 +165,21 @@ func TestWideEgressGivesUp(t *testing.T) {
 		key := fmt.Sprintf("k%02d", i)
 		others = append(others, selecting(egressTo(key, nil, ipBlock(fmt.Sprintf("52.0.%d.0/24", i))), expressions(exists(key))))
 	}
-	if got, err := WideEgressOf(np, prepared(others), Limits{}); err != nil || len(got) != 0 {
+	if got, err := WideEgressOf(NewPolicy(np), together(others), Limits{}); err != nil || len(got) != 0 {
 		t.Errorf("all together are below the limit: %v, %v", got, err)
 	}
-	got, err := WideEgressOf(np, prepared(others), Limits{IPv4Prefix: 9})
+	got, err := WideEgressOf(NewPolicy(np), together(others), Limits{IPv4Prefix: 9})
 	if err != nil || len(got) != 1 || !got[0].Overlap || got[0].Uncertain || len(got[0].With) != 1 {
 		t.Fatalf("one more is enough, which is found: %+v, %v", got, err)
 	}
 	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/24")}
-	got, err = WideEgressOf(np, prepared(others), Limits{IPv4Prefix: 20})
+	got, err = WideEgressOf(NewPolicy(np), together(others), Limits{IPv4Prefix: 20})
 	if err != nil || len(got) != 1 || !got[0].Overlap || got[0].Uncertain || len(got[0].Witness) != 16 || len(got[0].With) != 16 {
 		t.Errorf("sixteen more are needed, and easy to find: %+v, %v", got, err)
 	}
 	first := selecting(egressTo("a", nil, ipBlock("53.0.0.0/8")), app("web"))
 	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/9")}
-	got, err = WideEgressOf(np, prepared(slices.Concat([]*networkingv1.NetworkPolicy{first}, others)), Limits{})
+	got, err = WideEgressOf(NewPolicy(np), together(slices.Concat([]*networkingv1.NetworkPolicy{first}, others)), Limits{})
 	if err != nil || len(got) != 1 || got[0].Uncertain || !reflect.DeepEqual(got[0].With, []string{"a"}) {
 		t.Errorf("one is enough, before all others: %+v, %v", got, err)
 	}
@@ -187,7 +190,7 @@ func TestWideEgressGivesUp(t *testing.T) {
 	}
 	np.Spec.Egress[0].To = []peer{ipBlock("20.0.0.0/24")}
 	others = append(others, selecting(egressTo("none", nil, ipBlock("53.0.0.0/23")), &none))
-	got, err = WideEgressOf(np, prepared(others), Limits{IPv4Prefix: 20})
+	got, err = WideEgressOf(NewPolicy(np), together(others), Limits{IPv4Prefix: 20})
 	if err != nil || len(got) != 1 || !got[0].Overlap || !got[0].Uncertain || len(got[0].Witness) > 0 || len(got[0].With) != 41 {
 		t.Errorf("sixteen more are needed, and the widest excludes them: %+v, %v", got, err)
 	}
@@ -207,7 +210,7 @@ func TestWideEgressErrors(t *testing.T) {
 		{egressTo("p", nil, ipBlock("20.0.0.0/24")), []*networkingv1.NetworkPolicy{egressTo("o", nil, ipBlock("x"))},
 			`NetworkPolicy "o": spec.egress[0].to[0].ipBlock.cidr: expected a CIDR such as 10.0.0.0/8 or fd00::/8, not "x"`},
 	} {
-		if _, err := WideEgressOf(c.np, prepared(c.others), Limits{}); err == nil || err.Error() != c.want {
+		if _, err := WideEgressOf(NewPolicy(c.np), together(c.others), Limits{}); err == nil || err.Error() != c.want {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
@@ -223,7 +226,7 @@ func TestWideEgressIsBounded(t *testing.T) {
 		}
 		np.Spec.Egress = append(np.Spec.Egress, r)
 	}
-	if _, err := WideEgressOf(np, nil, Limits{IPv4Prefix: 15}); !errors.Is(err, ErrTooLarge) {
+	if _, err := WideEgressOf(NewPolicy(np), Policies{}, Limits{IPv4Prefix: 15}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -244,10 +247,10 @@ func BenchmarkWideEgress(b *testing.B) {
 		others []*networkingv1.NetworkPolicy
 	}{{"small", small, nil}, {"small, 20 others", small, others}, {"small, 21 others, one open", small, wider}, {"open", open, nil}, {"open, 20 others", open, others}} {
 		b.Run(strings.ReplaceAll(c.name, " ", "_"), func(b *testing.B) {
-			others := prepared(c.others)
+			others := together(c.others)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := WideEgressOf(c.np, others, Limits{}); err != nil {
+				if _, err := WideEgressOf(NewPolicy(c.np), others, Limits{}); err != nil {
 					b.Fatal(err)
 				}
 			}

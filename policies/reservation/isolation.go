@@ -106,7 +106,7 @@ func changesOf(namespace string, all iter.Seq[*held]) []state.PolicyChange {
 
 // remaining leaves out the policies that others are changing.
 func remaining(of state.PolicyChange, policies *state.NamespacePolicies, changes []state.PolicyChange) state.Remaining {
-	return state.NewRemaining(policies, func(p state.LivePolicy) bool {
+	return state.NewRemaining(policies, func(p *state.LivePolicy) bool {
 		return p.Name != of.Name && slices.ContainsFunc(changes, func(c state.PolicyChange) bool {
 			return c.Name == p.Name && c.Pending(p.UID, p.ResourceVersion)
 		})

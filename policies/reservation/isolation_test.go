@@ -120,7 +120,7 @@ func TestChangesAtTheSameMoment(t *testing.T) {
 			group.Go(func() {
 				last := false
 				err := replicas[at%2].Isolation().Claim(t.Context(), of(name, 1), never, func(left state.Remaining) bool {
-					last = len(left.Policies.Policies()) > 1 // itself and another
+					last = len(left.Policies.Policies().All()) > 1 // itself and another
 					return last
 				})
 				if err != nil {

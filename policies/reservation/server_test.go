@@ -323,7 +323,7 @@ func (k *known) KnownPolicies(namespace string) (*state.NamespacePolicies, error
 	return state.NewNamespacePolicies(all), err
 }
 
-func (k *known) known(namespace string) ([]state.LivePolicy, error) {
+func (k *known) known(namespace string) ([]*state.LivePolicy, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.failing != nil {
@@ -413,7 +413,7 @@ func newCluster(names ...string) *cluster {
 	return c
 }
 
-func (c *cluster) live(namespace string) ([]state.LivePolicy, error) {
+func (c *cluster) live(namespace string) ([]*state.LivePolicy, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failing != nil {
@@ -434,8 +434,8 @@ func (s stored) document(namespace, name string) (engine.Document, error) {
 	})
 }
 
-func livePolicies(namespace string, policies map[string]stored) ([]state.LivePolicy, error) {
-	var out []state.LivePolicy
+func livePolicies(namespace string, policies map[string]stored) ([]*state.LivePolicy, error) {
+	var out []*state.LivePolicy
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		document, err := policies[name].document(namespace, name)
 		if err != nil {

@@ -33,15 +33,17 @@ type Index struct {
 type folder struct {
 	objects map[string]*entry
 	sorted  []*entry // by name; nil until it is asked for, and replaced, never changed
-	// policies is sorted as NetworkPolicies; nil for other kinds, and until it is asked for.
-	policies *NamespacePolicies
-	read     int         // how many objects the last list of NetworkPolicies had that is counted; see readFolders
-	asked    atomic.Bool // for policies, since its last turn
+	// policies are the entries of policiesOf, which was sorted when they were asked for, as NetworkPolicies; nil for other kinds, and
+	// before.
+	policies   *NamespacePolicies
+	policiesOf []*entry
+	read       int         // how many objects the last list of NetworkPolicies had that is counted; see readFolders
+	asked      atomic.Bool // for policies, since its last turn
 }
 
 // put adds an entry, or replaces the one of its name.
 func (f *folder) put(e *entry) {
-	f.objects[e.name], f.policies = e, nil
+	f.objects[e.name] = e
 	if f.sorted == nil {
 		return
 	}
@@ -56,7 +58,6 @@ func (f *folder) put(e *entry) {
 // remove takes an entry out, if it is there.
 func (f *folder) remove(name string) {
 	delete(f.objects, name)
-	f.policies = nil
 	if at, there := f.place(name); there {
 		f.sorted = slices.Concat(f.sorted[:at], f.sorted[at+1:])
 	}

@@ -55,48 +55,60 @@ type LivePolicy struct {
 }
 
 // NewLivePolicy reads a NetworkPolicy.
-func NewLivePolicy(document engine.Document) (LivePolicy, error) {
+func NewLivePolicy(document engine.Document) (*LivePolicy, error) {
 	read, err := engine.ReadNetworkPolicy(document)
 	metadata := document.Get("metadata")
-	return LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), selectsAll(document), read}, err
+	return &LivePolicy{metadata.Get("name").Text(), metadata.Get("uid").Text(), metadata.Get("resourceVersion").Text(), selectsAll(document), read}, err
 }
 
 // NamespacePolicies are the NetworkPolicies of a namespace, sorted by name. They are immutable.
 type NamespacePolicies struct {
-	each []LivePolicy
-	list *engine.PolicyList // of each
+	each  []*LivePolicy
+	whole []*LivePolicy      // those of each that select all pods
+	list  *engine.PolicyList // of each
 }
 
 // NewNamespacePolicies takes policies that are sorted by name.
-func NewNamespacePolicies(each []LivePolicy) *NamespacePolicies {
-	return newNamespacePolicies(each, nil)
+func NewNamespacePolicies(each []*LivePolicy) *NamespacePolicies {
+	return (&NamespacePolicies{list: &engine.PolicyList{}}).replace(0, 0, each, nil)
 }
 
-// newNamespacePolicies tells when the objects are read, unless reading is nil.
-func newNamespacePolicies(each []LivePolicy, reading func()) *NamespacePolicies {
-	return &NamespacePolicies{each, listOf(each, reading)}
-}
-
-func listOf(each []LivePolicy, reading func()) *engine.PolicyList {
-	read := make([]engine.NetworkPolicy, len(each))
-	for i := range each {
-		read[i] = each[i].read
+// replace puts others, which sort there, in place of those from i up to j. It looks at no more than these, and tells when the objects
+// of all are read, unless reading is nil.
+func (p *NamespacePolicies) replace(i, j int, with []*LivePolicy, reading func()) *NamespacePolicies {
+	gone := func(one *LivePolicy) bool { return slices.Contains(p.each[i:j], one) }
+	whole := slices.DeleteFunc(slices.Clone(p.whole), gone)
+	for _, one := range with {
+		if one.SelectsAll {
+			whole = append(whole, one)
+		}
 	}
-	return engine.NewPolicyList(read, reading)
+	slices.SortFunc(whole, byName)
+	return &NamespacePolicies{slices.Concat(p.each[:i], with, p.each[j:]), whole, p.list.Replace(i, j, readOf(with), reading)}
+}
+
+func byName(a, b *LivePolicy) int { return cmp.Compare(a.Name, b.Name) }
+
+func readOf(each []*LivePolicy) []engine.NetworkPolicy {
+	read := make([]engine.NetworkPolicy, len(each))
+	for i, p := range each {
+		read[i] = p.read
+	}
+	return read
 }
 
 // SelectingAll are those that select all pods, but for one; nil if there is none.
 func (p *NamespacePolicies) SelectingAll(but string) *engine.PolicyList {
-	var out []LivePolicy
-	for _, each := range p.each {
-		if each.SelectsAll && each.Name != but {
+	var out []*LivePolicy
+	for _, each := range p.whole {
+		if each.Name != but {
 			out = append(out, each)
 		}
 	}
 	if out == nil {
 		return nil
 	}
-	return listOf(out, nil)
+	return engine.NewPolicyList(readOf(out), nil)
 }
 
 // Remaining are the NetworkPolicies of a namespace that nobody is about to change.
@@ -107,12 +119,12 @@ type Remaining struct {
 }
 
 // NewRemaining divides policies.
-func NewRemaining(all *NamespacePolicies, pending func(LivePolicy) bool) Remaining {
+func NewRemaining(all *NamespacePolicies, pending func(*LivePolicy) bool) Remaining {
 	if !slices.ContainsFunc(all.each, pending) {
 		return Remaining{Policies: all.list}
 	}
 	var out Remaining
-	var rest []LivePolicy
+	var rest []*LivePolicy
 	for _, p := range all.each {
 		if pending(p) {
 			out.Pending = append(out.Pending, p.Name)
@@ -120,7 +132,7 @@ func NewRemaining(all *NamespacePolicies, pending func(LivePolicy) bool) Remaini
 			rest = append(rest, p)
 		}
 	}
-	out.Policies = listOf(rest, nil)
+	out.Policies = engine.NewPolicyList(readOf(rest), nil)
 	return out
 }
 
@@ -131,14 +143,14 @@ func (c *Cluster) LivePolicies(ctx context.Context, namespace string) (*Namespac
 	if err := c.live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("read the NetworkPolicies of namespace %s: %w", namespace, err)
 	}
-	out := make([]LivePolicy, len(list.Items))
+	out := make([]*LivePolicy, len(list.Items))
 	for i := range list.Items {
 		var err error
 		if out[i], err = c.livePolicy(&list.Items[i]); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortFunc(out, func(a, b LivePolicy) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, byName)
 	return NewNamespacePolicies(out), nil
 }
 
@@ -163,16 +175,16 @@ func (c *Cluster) PolicyChanged(of PolicyChange) bool {
 	return err == nil && !of.Pending(p.UID, p.ResourceVersion)
 }
 
-func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (LivePolicy, error) {
+func (c *Cluster) livePolicy(np *networkingv1.NetworkPolicy) (*LivePolicy, error) {
 	if known := c.entry(networkPolicyKind, np.Namespace, np.Name); known != nil {
-		if p, err := known.livePolicy(); p.UID == string(np.UID) && p.ResourceVersion == np.ResourceVersion {
-			return p, err
+		if p, err := known.livePolicy(); err == nil && p.UID == string(np.UID) && p.ResourceVersion == np.ResourceVersion {
+			return p, nil
 		}
 	}
 	np.APIVersion, np.Kind = networkingv1.SchemeGroupVersion.String(), networkPolicyKind.Kind
 	document, err := engine.FromGo(np)
 	if err != nil {
-		return LivePolicy{}, err
+		return nil, err
 	}
 	return NewLivePolicy(document)
 }

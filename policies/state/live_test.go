@@ -44,7 +44,7 @@ func TestLivePolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := NewRemaining(live, func(p LivePolicy) bool { return p.Name == "c" })
+	left := NewRemaining(live, func(p *LivePolicy) bool { return p.Name == "c" })
 	var got []string
 	objects, err := left.Policies.Objects()
 	if err != nil {
@@ -54,7 +54,7 @@ func TestLivePolicies(t *testing.T) {
 		got = append(got, fmt.Sprint(object.Get("kind").Text(), " ", object.Get("metadata", "name").Text(), " ", object.Get("metadata", "annotations")))
 	}
 	want := []string{`NetworkPolicy a {"example.com/kept":"known"}`, `NetworkPolicy b {"example.com/kept":"live"}`}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") || len(left.Policies.Policies()) != 2 || strings.Join(left.Pending, ",") != "c" {
+	if strings.Join(got, "\n") != strings.Join(want, "\n") || len(left.Policies.Policies().All()) != 2 || strings.Join(left.Pending, ",") != "c" {
 		t.Errorf("got %q, pending %q, want %q", got, left.Pending, want)
 	}
 	if home, err := c.Live().Namespace(t.Context(), "shop"); err != nil || home.Get("metadata", "name").Text() != "shop" {
@@ -99,6 +99,6 @@ func BenchmarkLivePolicies(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		NewRemaining(live, func(LivePolicy) bool { return false })
+		NewRemaining(live, func(*LivePolicy) bool { return false })
 	}
 }

@@ -22,29 +22,46 @@ func (x *Index) NetworkPolicies(namespace string) (*engine.PolicyList, error) {
 	return all.list, nil
 }
 
-// namespacePolicies are the NetworkPolicies of a namespace. What was read of each is kept with it, and all of them until
-// something in the namespace changes, or until too many others have been read.
+// namespacePolicies are the NetworkPolicies of a namespace. What was read of each is kept with it, and all of them together, until too
+// many others have been read: once something has changed, that is all that is looked at.
 func (x *Index) namespacePolicies(namespace string) (*NamespacePolicies, error) {
 	entries := x.entries(networkPolicyKind, namespace)
 	x.mu.RLock()
 	f := x.kinds[networkPolicyKind][namespace]
-	if f != nil && f.policies != nil && sameEntries(f.sorted, entries) {
-		defer x.mu.RUnlock()
+	known, of := NewNamespacePolicies(nil), []*entry(nil)
+	if f != nil && f.policies != nil {
 		f.asked.Store(true)
-		return f.policies, nil
+		known, of = f.policies, f.policiesOf
 	}
 	x.mu.RUnlock()
-	each := make([]LivePolicy, len(entries))
-	for i, e := range entries {
+	if len(of) > 0 && sameEntries(of, entries) {
+		return known, nil
+	}
+	from, to, with := changed(of, entries)
+	each := make([]*LivePolicy, len(with))
+	for i, e := range with {
 		var err error
 		if each[i], err = e.livePolicy(); err != nil {
 			return nil, err
 		}
 	}
 	var all *NamespacePolicies
-	all = newNamespacePolicies(each, func() { x.keepPolicies(namespace, entries, all, 1+objectsRead) })
+	all = known.replace(from, to, each, func() { x.keepPolicies(namespace, entries, all, 1+objectsRead) })
 	x.keepPolicies(namespace, entries, all, 1)
 	return all, nil
+}
+
+// changed is what has come in place of the entries from a place up to another: the lists are the same before and behind.
+func changed(before, after []*entry) (from, to int, with []*entry) {
+	least := min(len(before), len(after))
+	for from < least && before[from] == after[from] {
+		from++
+	}
+	same := 0 // behind
+	for same < least-from && before[len(before)-1-same] == after[len(after)-1-same] {
+		same++
+	}
+	return from, len(before) - same, after[from : len(after)-same]
 }
 
 // keepPolicies keeps what was read of some entries, unless these have changed.
@@ -52,7 +69,7 @@ func (x *Index) keepPolicies(namespace string, entries []*entry, all *NamespaceP
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if f := x.kinds[networkPolicyKind][namespace]; f != nil && sameEntries(f.sorted, entries) {
-		f.policies = all
+		f.policies, f.policiesOf = all, entries
 		x.read.keep(f, size*len(entries))
 	}
 }
@@ -83,7 +100,7 @@ func (r *readFolders) keep(f *folder, size int) {
 
 // unread drops what was read of a folder's objects; the API server's form stays.
 func (f *folder) unread() {
-	f.read, f.policies = 0, nil
+	f.read, f.policies, f.policiesOf = 0, nil, nil
 	for _, e := range f.objects {
 		if e.raw != nil {
 			e.parsed.Store(nil)
@@ -98,19 +115,19 @@ func sameEntries(a, b []*entry) bool {
 }
 
 // livePolicy is the entry as a NetworkPolicy.
-func (e *entry) livePolicy() (LivePolicy, error) {
+func (e *entry) livePolicy() (*LivePolicy, error) {
 	if known := e.live.Load(); known != nil {
-		return *known, nil
+		return known, nil
 	}
 	document, err := e.read()
 	if err != nil {
-		return LivePolicy{}, err
+		return nil, err
 	}
 	live, err := NewLivePolicy(document)
 	if err != nil {
-		return live, fmt.Errorf("read %s from the state: %w", e.name, err)
+		return nil, fmt.Errorf("read %s from the state: %w", e.name, err)
 	}
 	live.read.Object = e.read
-	e.live.Store(&live)
+	e.live.Store(live)
 	return live, nil
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func preparedPolicies(t *testing.T, x *Index) []*facts.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return list.Policies()
+	return list.Policies().All()
 }
 
 func joined(names []string) string { return strings.Join(names, ", ") }
@@ -57,6 +58,63 @@ func TestNetworkPoliciesAreReadOnce(t *testing.T) {
 	}
 }
 
+// What was read is kept where nothing has changed, and says the same as what is read anew.
+func TestNetworkPoliciesFollowWrites(t *testing.T) {
+	selectors := []string{"{}", "{matchLabels: {app: web}}"}
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(2, seed))
+		x := NewIndex()
+		for range 40 {
+			name := fmt.Sprint("p", r.IntN(12))
+			if r.IntN(3) == 0 {
+				x.Delete(networkPolicyKind, "shop", name)
+			} else {
+				x.Put(document(t, fmt.Sprintf(`{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: %s},
+					spec: {podSelector: %s, egress: [{to: [{ipBlock: {cidr: 10.%d.0.0/16}}]}]}}`, name, selectors[r.IntN(2)], r.IntN(200))))
+			}
+			if r.IntN(3) > 0 {
+				continue
+			}
+			kept, err := x.namespacePolicies("shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh := NewIndex()
+			objects, err := x.List(networkPolicyKind, "shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, object := range objects {
+				fresh.Put(object)
+			}
+			anew, err := fresh.namespacePolicies("shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := told(t, kept), told(t, anew); got != want {
+				t.Fatalf("seed %d: got %s, want %s", seed, got, want)
+			}
+		}
+	}
+}
+
+// told is all that is said of the policies of a namespace.
+func told(t *testing.T, p *NamespacePolicies) string {
+	t.Helper()
+	var names, whole []string
+	for _, one := range p.each {
+		names = append(names, one.Name)
+	}
+	if all := p.SelectingAll("p3"); all != nil {
+		whole = append(whole, policyNames(all.Policies().All()))
+	}
+	objects, err := p.list.Objects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s; %s; %s; selecting all: %s", joined(names), policyNames(p.list.Policies().All()), namesOf(objects), joined(whole))
+}
+
 func TestANetworkPolicyThatCanNotBeReadIsAnError(t *testing.T) {
 	x := NewIndex()
 	x.Put(document(t, "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {namespace: shop, name: bad}, spec: {egress: 3}}"))
@@ -90,7 +148,7 @@ func TestOfManyNetworkPoliciesTheLatestAreKept(t *testing.T) {
 		for range 3 {
 			for i := range namespaces {
 				list, err := x.NetworkPolicies(fmt.Sprint("n", i))
-				if err != nil || len(list.Policies()) != each || c.look(list) != nil {
+				if err != nil || len(list.Policies().All()) != each || c.look(list) != nil {
 					t.Fatal(list, err)
 				}
 				if again, err := x.NetworkPolicies("n0"); err != nil || again != first {
