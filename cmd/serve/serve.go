@@ -124,7 +124,7 @@ func newServer(ctx, serving context.Context, o Options, observers *observers) (*
 		o.Now = time.Now
 	}
 	created := o.Now()
-	o.Config = unlimited(o.Config)
+	o.Config = toAPIServer(o.Config)
 	current := &webhook.Current{}
 	recorder := &lateRecorder{}
 	certificate := certs.NewServing(o.CertDir)
@@ -176,10 +176,12 @@ func newServer(ctx, serving context.Context, o Options, observers *observers) (*
 	return &Server{State: known, manager: manager, leader: leader, observers: observers, drain: drain, drainTime: o.DrainTime}, nil
 }
 
-// unlimited leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
-// second would hold up reviews that ask for a new namespace, and the status of a thousand policies for minutes.
-func unlimited(config *rest.Config) *rest.Config {
+// toAPIServer leaves it to the API server to say what is too much, unless a rate is given: client-go's default of 5 requests a
+// second would hold up reviews that ask for a new namespace, and the status of a thousand policies for minutes. Nothing is compressed:
+// within a cluster that costs both sides more than it saves (kubernetes/kubernetes#80919).
+func toAPIServer(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
+	config.DisableCompression = true
 	if config.QPS == 0 {
 		config.QPS = -1
 	}
