@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
@@ -60,17 +61,17 @@ func BenchmarkValidate(b *testing.B) {
 		serveAll(b, logging.Validate, shopFixed)
 	})
 	b.Run("decode", func(b *testing.B) {
-		body := []byte(shopFixed)
+		body, reader := []byte(shopFixed), engine.NewReviewReader()
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, rejected := decode(body); rejected != nil {
+			if _, rejected := decode(reader, body); rejected != nil {
 				b.Fatal(rejected)
 			}
 		}
 	})
 	b.Run("evaluate", func(b *testing.B) {
-		request, _ := decode([]byte(shopFixed))
+		request, _ := decode(engine.NewReviewReader(), []byte(shopFixed))
 		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 		defer cancel()
 		b.ReportAllocs()
@@ -79,7 +80,7 @@ func BenchmarkValidate(b *testing.B) {
 		}
 	})
 	b.Run("respond", func(b *testing.B) {
-		request, _ := decode([]byte(shopFixed))
+		request, _ := decode(engine.NewReviewReader(), []byte(shopFixed))
 		decision := gate.Review(b.Context(), request)
 		var out []byte
 		b.ReportAllocs()
@@ -89,7 +90,7 @@ func BenchmarkValidate(b *testing.B) {
 		}
 	})
 	b.Run("respond deny", func(b *testing.B) {
-		request, _ := decode([]byte(shopReview))
+		request, _ := decode(engine.NewReviewReader(), []byte(shopReview))
 		decision := gate.Review(b.Context(), request)
 		var out []byte
 		b.ReportAllocs()

@@ -135,8 +135,8 @@ func outlined(body []byte, err error) (policies.Request, bool) {
 
 // decode reads an AdmissionReview (admission.k8s.io/v1). The request refers to body. With a rejection the request is one
 // that has to be answered nevertheless, if it has a UID.
-func decode(body []byte) (policies.Request, *rejection) {
-	review, err := engine.ParseJSON(body)
+func decode(reader *engine.ReviewReader, body []byte) (policies.Request, *rejection) {
+	review, err := reader.Read(body)
 	if request, is := outlined(body, err); is {
 		return request, reject(http.StatusRequestEntityTooLarge, "too_large", "%v", err)
 	}

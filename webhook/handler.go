@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
 	"github.com/sluice-gate/sluice/webhook/decisionlog"
 )
 
@@ -63,7 +64,7 @@ func NewHandlers(o Options) (*Handlers, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared := endpoint{current: o.Current, limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, decisions: o.Decisions, tracer: o.Tracer}
+	shared := endpoint{current: o.Current, reader: engine.NewReviewReader(), limiter: newLimiter(o.Concurrency, o.Waiting), metrics: m, log: o.Log, decisions: o.Decisions, tracer: o.Tracer}
 	if o.Events != nil {
 		shared.events = newTeller(o.Events, m.eventsDropped)
 	}
@@ -80,6 +81,7 @@ type endpoint struct {
 	name     string
 	ask      func(Reviewer, context.Context, policies.Request) policies.Decision
 	current  *Current
+	reader   *engine.ReviewReader
 	limiter  *limiter
 	metrics  *metrics
 	duration prometheus.Observer
@@ -179,7 +181,7 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 
 // answer judges a review and appends what there is to say.
 func (e *endpoint) answer(ctx context.Context, out []byte, current *snapshot, body []byte, start time.Time) ([]byte, *rejection) {
-	request, rejected := decode(body)
+	request, rejected := decode(e.reader, body)
 	var decision policies.Decision
 	switch {
 	case rejected == nil:

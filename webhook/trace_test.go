@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluice-gate/sluice/policies"
+	"github.com/sluice-gate/sluice/policies/engine"
 )
 
 const (
@@ -97,7 +98,7 @@ func TestTheAPIServersTraceGoesOn(t *testing.T) {
 func TestObserversThatAreOffCostNothing(t *testing.T) {
 	handlers, _ := handlersOf(t, allowing, nil)
 	e := handlers.Validate.(*endpoint)
-	request, _ := decode([]byte(shopFixed))
+	request, _ := decode(engine.NewReviewReader(), []byte(shopFixed))
 	decision := policies.Decision{Judged: true}
 	if n := testing.AllocsPerRun(100, func() {
 		e.events.tell(request, decision)

@@ -83,6 +83,7 @@ const (
 	inOther place = iota
 	inMetadata
 	inAnnotations
+	inRequest // of a review
 )
 
 func (p place) child(key string) place {
@@ -107,6 +108,7 @@ type scanner struct {
 
 	skipping bool           // what is being read is left out: it is checked, and its value is nil
 	trims    bool           // leftOut is wanted
+	reviews  *ReviewReader  // of a review, else nil
 	leftOut  [][2]int       // where what is left out begins and ends
 	pairs    [][2]*ast.Term // of the objects that are being read, the innermost last
 	items    []*ast.Term    // of the arrays that are being read, the innermost last
@@ -213,7 +215,7 @@ func (s *scanner) object(depth int, where place) (ast.Value, error) {
 func (s *scanner) member(key string, depth int, where place) error {
 	outer, start := s.skipping, s.pos
 	s.skipping = outer || where.skips(key)
-	value, err := s.value(depth, where.child(key))
+	value, err := s.memberValue(key, depth, where)
 	switch {
 	case err != nil:
 	case !s.skipping:
@@ -223,6 +225,16 @@ func (s *scanner) member(key string, depth int, where place) error {
 	}
 	s.skipping = outer
 	return err
+}
+
+func (s *scanner) memberValue(key string, depth int, where place) (ast.Value, error) {
+	switch {
+	case where == inRequest:
+		return s.repeated(key, depth)
+	case s.reviews != nil && depth == 1 && key == "request":
+		return s.value(depth, inRequest)
+	}
+	return s.value(depth, where.child(key))
 }
 
 // newObject pops the pairs from base on.
