@@ -179,25 +179,36 @@ func (a *allowance) peersFor(set peers) []peers {
 // empty if there are more ports than anybody reads.
 func allowanceText(t *target, found []opened, all bool) string {
 	const most = 5
-	var parts []string
+	parts := []string{"direction: " + t.direction}
 	if peer := allowedPeerText(t.peer); peer != "" {
 		parts = append(parts, "peers: {"+peer+"}")
 	}
+	if !all {
+		ports := allowedPorts(found)
+		if len(ports) > most {
+			return ""
+		}
+		parts = append(parts, "ports: ["+strings.Join(ports, ", ")+"]")
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// allowedPorts are the fewest entries that hold what is found, as it may have
+// been cut into parts that touch.
+func allowedPorts(found []opened) []string {
+	ranges := make([]PortRange, len(found))
+	for i := range found {
+		ranges[i] = found[i].ports.PortRange
+	}
 	var ports []string
-	for _, o := range found {
-		text := string(o.ports.Protocol) + "/" + strconv.Itoa(int(o.ports.From))
-		if o.ports.To != o.ports.From {
-			text += "-" + strconv.Itoa(int(o.ports.To))
+	for _, r := range mergePorts(ranges) {
+		text := string(r.Protocol) + "/" + strconv.Itoa(int(r.From))
+		if r.To != r.From {
+			text += "-" + strconv.Itoa(int(r.To))
 		}
 		ports = append(ports, text)
 	}
-	if ports = sortedSet(ports); len(ports) > most {
-		return ""
-	}
-	if !all {
-		parts = append(parts, "ports: ["+strings.Join(ports, ", ")+"]")
-	}
-	return "{" + strings.Join(append([]string{"direction: " + t.direction}, parts...), ", ") + "}"
+	return sortedSet(ports)
 }
 
 func allowedPeerText(p *networkingv1.NetworkPolicyPeer) string {
@@ -211,7 +222,11 @@ func allowedPeerText(p *networkingv1.NetworkPolicyPeer) string {
 	}
 	s, err := Compile(p.NamespaceSelector, Namespaces)
 	if names := s.admits(namespaceNameLabel); err == nil && !names.others {
-		return "namespaces: [" + strings.Join(names.listed, ", ") + "]"
+		quoted := make([]string, len(names.listed)) // 2024 and true are names too
+		for i, name := range names.listed {
+			quoted[i] = strconv.Quote(name)
+		}
+		return "namespaces: [" + strings.Join(quoted, ", ") + "]"
 	}
 	return `namespaces: ["*"]`
 }
