@@ -113,10 +113,13 @@ remedy(lost) := relabel if {
 	input.leaves
 } else := sprintf("keep %s in policyTypes, or first create another NetworkPolicy with it", [lost.direction]) if {
 	lost.field != "spec.podSelector"
+	old_pods == object.get(input.request.object, ["spec", "podSelector"], {})
 } else := sprintf("first create another with podSelector: %s, policyTypes: [%s]", [selector, lost.direction]) if {
-	selector := json.marshal(object.get(input.request.oldObject, ["spec", "podSelector"], {}))
+	selector := json.marshal(old_pods)
 	count(selector) <= 80
 } else := sprintf("first create another with the same podSelector, policyTypes: [%s]", [lost.direction])
+
+old_pods := object.get(input.request.oldObject, ["spec", "podSelector"], {})
 
 beside(0) := ""
 

@@ -120,6 +120,16 @@ test_direction_left_out if {
 	)
 }
 
+# To list the direction again would not bring back the pods that are selected no more.
+test_direction_left_out_for_other_pods if {
+	old := selecting(app("web"), ["Ingress", "Egress"])
+	deny(update(selecting(app("db"), ["Ingress"]), old), [old, other({}, ["Ingress"])]) == found(
+		"pods app=web lose their isolation for Egress: no NetworkPolicy selects them any more",
+		"spec.policyTypes",
+		`first create another with podSelector: {"matchLabels":{"app":"web"}}, policyTypes: [Egress]`,
+	)
+}
+
 test_other_pods if {
 	deny(update(selecting(app("db"), ["Ingress"]), only_web), [only_web]) == found(
 		"pods app=web lose their isolation for Ingress: no NetworkPolicy selects them any more",
