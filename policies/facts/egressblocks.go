@@ -25,6 +25,9 @@ type BlockHit struct {
 	Single  bool   `json:"single"` // the block is that address and no other
 	// HasExcepts is whether the block has excepts, which leave the address in.
 	HasExcepts bool `json:"hasExcepts"`
+	// Only is whether all peers of the rule are hits with Single. Without them
+	// it would reach everything.
+	Only bool `json:"only"`
 }
 
 // EgressBlocks are the egress ipBlocks of np that contain one of the addresses
@@ -51,6 +54,7 @@ func EgressBlocks(np *networkingv1.NetworkPolicy, endpoints Endpoints) ([]BlockH
 			return nil, fmt.Errorf("%s.%w", r.field(), err)
 		}
 		port := slices.IndexFunc(endpoints.Ports, func(p int32) bool { return Includes(ports, corev1.ProtocolTCP, p) })
+		before := len(hits)
 		for i := range r.peers {
 			b := r.peers[i].IPBlock
 			if b == nil {
@@ -71,6 +75,18 @@ func EgressBlocks(np *networkingv1.NetworkPolicy, endpoints Endpoints) ([]BlockH
 				HasExcepts: len(b.Except) > 0,
 			})
 		}
+		markOnly(hits[before:], len(r.peers))
 	}
 	return hits, nil
+}
+
+// markOnly says of the hits of a rule whether it has no peers but blocks that
+// have to go.
+func markOnly(hits []BlockHit, peers int) {
+	if len(hits) < peers || slices.ContainsFunc(hits, func(h BlockHit) bool { return !h.Single }) {
+		return
+	}
+	for i := range hits {
+		hits[i].Only = true
+	}
 }

@@ -19,6 +19,7 @@ func TestEgressBlocks(t *testing.T) {
 		return h
 	}
 	single := func(h BlockHit) BlockHit { h.Single = true; return h }
+	only := func(h BlockHit) BlockHit { h.Single, h.Only = true, true; return h }
 	beside := func(h BlockHit) BlockHit { h.HasExcepts = true; return h }
 	on := func(h BlockHit, port int32) BlockHit { h.Port = port; return h }
 	for _, c := range []struct {
@@ -30,14 +31,17 @@ func TestEgressBlocks(t *testing.T) {
 		{"excepted", egressTo("p", http, ipBlock("169.254.0.0/16", "169.254.169.254/32")), nil},
 		{"excepted and reopened", egressTo("p", http, ipBlock("169.254.0.0/16", "169.254.169.0/24"), ipBlock("169.254.169.254/31")), []BlockHit{hit("1", "169.254.169.254/31")}},
 		{"another excepted", egressTo("p", http, ipBlock("169.254.0.0/16", "169.254.169.253/32")), []BlockHit{beside(hit("0", "169.254.0.0/16"))}},
-		{"itself", egressTo("p", http, ipBlock("169.254.169.254/32")), []BlockHit{single(hit("0", "169.254.169.254/32"))}},
-		{"itself behind excepts", egressTo("p", http, ipBlock("169.254.169.254/31", "169.254.169.255/32")), []BlockHit{beside(single(hit("0", "169.254.169.254/31")))}},
-		{"leading zeros", egressTo("p", http, ipBlock("169.254.169.0254/32")), []BlockHit{single(hit("0", "169.254.169.0254/32"))}},
+		{"itself", egressTo("p", http, ipBlock("169.254.169.254/32")), []BlockHit{only(hit("0", "169.254.169.254/32"))}},
+		{"itself beside another", egressTo("p", http, ipBlock("169.254.169.254/32"), ipBlock("10.0.0.0/8")), []BlockHit{single(hit("0", "169.254.169.254/32"))}},
+		{"itself beside a block with more", egressTo("p", http, ipBlock("169.254.169.254/32"), ipBlock("169.254.0.0/16")),
+			[]BlockHit{single(hit("0", "169.254.169.254/32")), hit("1", "169.254.0.0/16")}},
+		{"itself behind excepts", egressTo("p", http, ipBlock("169.254.169.254/31", "169.254.169.255/32")), []BlockHit{beside(only(hit("0", "169.254.169.254/31")))}},
+		{"leading zeros", egressTo("p", http, ipBlock("169.254.169.0254/32")), []BlockHit{only(hit("0", "169.254.169.0254/32"))}},
 		{"mapped", egressTo("p", http, ipBlock("::ffff:169.254.0.0/112")), []BlockHit{hit("0", "::ffff:169.254.0.0/112")}},
 		{"all of IPv4 behind a short mapped prefix", egressTo("p", http, ipBlock("::ffff:0:0/95")), []BlockHit{hit("0", "::ffff:0:0/95")}},
 		{"unique local", egressTo("p", nil, ipBlock("fd00::/8")), []BlockHit{hit("0", "fd00::/8")}},
 		{"both families", egressTo("p", nil, ipBlock("fd00:ec2::254/128"), ipBlock("169.254.169.254/32")),
-			[]BlockHit{single(hit("0", "fd00:ec2::254/128")), single(hit("1", "169.254.169.254/32"))}},
+			[]BlockHit{only(hit("0", "fd00:ec2::254/128")), only(hit("1", "169.254.169.254/32"))}},
 		{"other port", egressTo("p", ports{port("", 443, 0), port("UDP", 80, 0)}, ipBlock("169.254.0.0/16")), nil},
 		{"second port", egressTo("p", ports{port("", 8080, 0)}, ipBlock("169.254.0.0/16")), []BlockHit{on(hit("0", "169.254.0.0/16"), 8080)}},
 		{"range of ports", egressTo("p", ports{port("", 1, 100)}, ipBlock("169.254.0.0/16")), []BlockHit{hit("0", "169.254.0.0/16")}},

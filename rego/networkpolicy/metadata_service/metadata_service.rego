@@ -53,4 +53,9 @@ remedy(hit) := sprintf("add %s to except", [hit.host]) if {
 	hit.hasExcepts
 }
 
-remedy(hit) := "remove this peer: the block has no other address" if hit.single
+remedy(hit) := "remove this peer: the block has no other address" if {
+	hit.single
+	not hit.only
+}
+
+remedy(hit) := "remove this rule: its peers have no other address, and without peers it would reach everything" if hit.only

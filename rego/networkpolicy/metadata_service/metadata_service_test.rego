@@ -56,9 +56,16 @@ test_beside_other_excepts if {
 }
 
 test_the_address_itself if {
-	deny([{"to": [block("169.254.169.254/32")], "ports": port(80)}]) == {object.union(
-		reaches("169.254.169.254/32", "169.254.169.254", ""),
+	itself := reaches("169.254.169.254/32", "169.254.169.254", "")
+	deny([{"to": [block("169.254.169.254/32"), {"podSelector": {}}], "ports": port(80)}]) == {object.union(
+		itself,
 		{"fix": "remove this peer: the block has no other address"},
+	)}
+
+	# A rule without peers has all there are.
+	deny([{"to": [block("169.254.169.254/32")], "ports": port(80)}]) == {object.union(
+		itself,
+		{"fix": "remove this rule: its peers have no other address, and without peers it would reach everything"},
 	)}
 }
 
