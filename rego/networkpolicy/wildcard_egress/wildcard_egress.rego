@@ -123,10 +123,24 @@ limit(wide) := sprintf("a /%d of public addresses", [
 	}[wide.family],
 ])
 
-remedy(wide) := "cidr: the networks that these pods need, such as 203.0.113.0/24" if endswith(wide.field, ".cidr")
+remedy(wide) := "cidr: the networks that these pods need, such as 203.0.113.0/24" if {
+	endswith(wide.field, ".cidr")
+	not has_excepts(wide)
+}
+
+# Excepts of another block would not be valid beside a new cidr.
+remedy(wide) := "ipBlock: {cidr: 203.0.113.0/24} with the networks that these pods need" if {
+	endswith(wide.field, ".cidr")
+	has_excepts(wide)
+}
 
 remedy(wide) := "to: [{ipBlock: {cidr: 203.0.113.0/24}}] with the networks that these pods need" if {
 	not endswith(wide.field, ".cidr")
+}
+
+has_excepts(wide) if {
+	[i, j] := [to_number(index) | some index in regex.find_n(`[0-9]+`, wide.field, 2)]
+	count(input.request.object.spec.egress[i].to[j].ipBlock.except) > 0
 }
 
 everyone(peer) := "the egress peer selects every pod of every namespace" if endswith(peer.field, "]")

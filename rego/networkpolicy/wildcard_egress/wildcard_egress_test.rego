@@ -61,6 +61,15 @@ test_one_bit_more if {
 	)
 }
 
+test_beside_excepts if {
+	half := {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["128.0.0.0/1"]}}
+	judged(api([{"to": [block("10.0.0.0/8"), half], "ports": tcp}]), []).deny == {{
+		"msg": "egress reaches 2,092,957,696 public addresses on TCP 443, more than a /8 of public addresses",
+		"field": "spec.egress[0].to[1].ipBlock.cidr",
+		"fix": "ipBlock: {cidr: 203.0.113.0/24} with the networks that these pods need",
+	}}
+}
+
 test_ipv6 if {
 	judged(api([{"to": [block("2a05::/16")], "ports": tcp}]), []).deny == {{
 		"msg": "egress reaches 2^112 public addresses on TCP 443, more than a /32 of public addresses",
