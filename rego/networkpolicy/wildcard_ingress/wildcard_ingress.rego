@@ -19,10 +19,11 @@ package sluice.networkpolicy.wildcard_ingress
 
 import data.sluice.lib.isolation
 
-deny contains {"msg": msg, "field": open.field, "fix": "add from with the clients, or ports with what this service serves"} if {
+deny contains {"msg": msg, "field": open.field, "fix": fix} if {
 	has_ingress
 	some open in sluice.networkpolicy.open_ingress(input.request.object)
 	msg := concat("", [whoever(open), undone(open)])
+	fix := limited(open)
 }
 
 deny contains {"msg": msg, "field": peer.field, "fix": fix} if {
@@ -53,6 +54,13 @@ whoever(open) := "the ingress rules together let in every address on every port"
 }
 
 whoever(open) := "the ingress rules may together let in every address on every port: too complicated to tell" if open.uncertain
+
+# limited says what would limit the rule; where it has peers, more of them would let in no fewer.
+limited(open) := "add from with the clients, or ports with what this service serves" if {
+	endswith(open.field, "]")
+} else := "cidr: only the networks of the clients, or add ports with what this service serves" if {
+	endswith(open.field, ".from")
+} else := "limit each rule to the clients, or to the ports that this service serves"
 
 everyone(peer) := "the ingress peer lets in every pod of every namespace on every port" if endswith(peer.field, "]")
 

@@ -24,7 +24,7 @@ everyone := {
 every_address := {
 	"msg": "the ingress rule lets in every address on every port",
 	"field": "spec.ingress[0].from",
-	"fix": "add from with the clients, or ports with what this service serves",
+	"fix": "cidr: only the networks of the clients, or add ports with what this service serves",
 }
 
 every_pod(msg, field) := {
@@ -103,7 +103,7 @@ ports_of(protocols) := [{"protocol": protocol} | some protocol in protocols]
 rules_together(msg) := {
 	"msg": msg,
 	"field": "spec.ingress",
-	"fix": "add from with the clients, or ports with what this service serves",
+	"fix": "limit each rule to the clients, or to the ports that this service serves",
 }
 
 test_every_address_by_two_rules if {
