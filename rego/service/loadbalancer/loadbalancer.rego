@@ -62,13 +62,19 @@ warn contains {"msg": msg, "field": missing.field, "fix": fix} if {
 	fix := sprintf("add the %s ranges of the clients, or ipFamilyPolicy: SingleStack", [missing.family])
 }
 
-warn contains {"msg": msg, "field": field, "fix": "allocateLoadBalancerNodePorts: false"} if {
+warn contains {"msg": msg, "field": field, "fix": fix} if {
 	input.request.object.spec.type == "LoadBalancer"
 	is_judged
 	object.get(input.request.object.spec, "allocateLoadBalancerNodePorts", null) != false
+	fix := without_node_ports
 	field := "spec.allocateLoadBalancerNodePorts"
 	msg := "every node opens a port for the Service too, past the load balancer and its source ranges"
 }
+
+without_node_ports := "allocateLoadBalancerNodePorts: false, and remove nodePort from ports" if {
+	some port in input.request.object.spec.ports
+	port.nodePort > 0
+} else := "allocateLoadBalancerNodePorts: false"
 
 # A port that is written, or left from before, is open whatever the switch says.
 warn contains {"msg": msg, "field": field, "fix": "remove nodePort"} if {

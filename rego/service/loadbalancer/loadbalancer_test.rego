@@ -170,6 +170,23 @@ test_node_ports if {
 	judged(create(service({"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"]}))) == node_ports
 }
 
+test_node_ports_there_already if {
+	every port, fix in {
+		31443: "allocateLoadBalancerNodePorts: false, and remove nodePort from ports",
+		0: "allocateLoadBalancerNodePorts: false",
+	} {
+		judged(create(service({
+			"type": "LoadBalancer",
+			"loadBalancerSourceRanges": ["10.0.0.0/8"],
+			"ports": [{"port": 443, "nodePort": port}],
+		}))) == warned(
+			"every node opens a port for the Service too, past the load balancer and its source ranges",
+			"spec.allocateLoadBalancerNodePorts",
+			fix,
+		)
+	}
+}
+
 test_node_port_by_hand if {
 	ported := balancer({
 		"loadBalancerSourceRanges": ["10.0.0.0/8"],
