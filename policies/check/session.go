@@ -177,6 +177,10 @@ func (s *session) compose(document engine.Document) (policies.Request, error) {
 	switch {
 	case operation == engine.Update && !found:
 		return policies.Request{}, fmt.Errorf("nothing to update: give the object as it was with --old, or with --state")
+	case operation == engine.Update:
+		if document, err = WithAllocated(document, old); err != nil {
+			return policies.Request{}, err
+		}
 	case operation == engine.Delete && found:
 		document = old
 	case operation == engine.Delete:

@@ -132,16 +132,21 @@ func (s *scene) set(c Case) {
 }
 
 // admitted is the request of a case as the API server hands it to a webhook. It gives a new Ingress without class the
-// default one of the scene.
+// default one of the scene, and lets a Service keep what it was allocated.
 func (s *scene) admitted(c Case) (policies.Request, error) {
-	if !c.Raw || c.Request.Operation != engine.Create {
+	object, err := c.Request.Object, error(nil)
+	switch operation := c.Request.Operation; {
+	case c.Raw && operation == engine.Create:
+		object, err = check.WithDefaultClass(object, s.Files)
+	case c.Raw && operation == engine.Update:
+		object, err = check.WithAllocated(object, c.Request.OldObject)
+	default:
 		return c.Request, nil
 	}
-	object, err := check.WithDefaultClass(c.Request.Object, s.Files)
 	if err != nil {
 		return c.Request, err
 	}
-	return policies.Compose(engine.Create, object, engine.Document{})
+	return policies.Compose(c.Request.Operation, object, c.Request.OldObject)
 }
 
 func bareNamespace(name string) engine.Document {
