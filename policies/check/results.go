@@ -25,6 +25,10 @@ func (s *session) fileProblems(file manifest.File) {
 		s.problem(nil, p)
 	}
 	for _, skipped := range file.Skipped {
+		if s.judges(skipped.Kind) {
+			s.problem(nil, skipped.Half())
+			continue
+		}
 		s.skipped["not a Kubernetes object"]++
 		s.report.Summary.Skipped++
 		if s.options.Strict {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -110,10 +111,15 @@ func (s *session) decode(object *manifest.Object) (document engine.Document, nam
 }
 
 // concerns tells whether some policy judges the kind or asks about it. A kind of the same name in another
-// group concerns too: it may be one that is no longer served.
+// group, or in other letters, concerns too: it may be one that is no longer served, or never was.
 func (s *session) concerns(kind schema.GroupKind) bool {
 	return slices.Contains(s.gate.StateKinds(), kind) ||
-		slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return k.Kind == kind.Kind })
+		slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return strings.EqualFold(k.Kind, kind.Kind) })
+}
+
+// judges tells whether some policy judges a kind of this name.
+func (s *session) judges(kind string) bool {
+	return slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return k.Kind == kind })
 }
 
 // subject is an object on its way through the gate.

@@ -3,6 +3,7 @@ package diff
 import (
 	"encoding/json"
 	"runtime"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,7 +73,11 @@ func (c *content) in(name string) *content {
 func readContent(source manifest.Source, namespace string) *content {
 	file := manifest.Read(source.Name, source.Data)
 	c := &content{problems: file.Problems, empty: len(file.Objects)+len(file.Skipped)+len(file.Problems) == 0}
-	for range file.Skipped {
+	for _, skipped := range file.Skipped {
+		if isCompared(skipped.Kind) {
+			c.problems = append(c.problems, skipped.Half())
+			continue
+		}
 		c.skipped = append(c.skipped, "not a Kubernetes object")
 	}
 	for _, object := range file.Objects {
@@ -81,9 +86,14 @@ func readContent(source manifest.Source, namespace string) *content {
 	return c
 }
 
+// isCompared tells the names of the kinds that matter to a comparison, in whatever letters: what is misspelt is an error.
+func isCompared(kind string) bool {
+	return strings.EqualFold(kind, "NetworkPolicy") || strings.EqualFold(kind, "Namespace")
+}
+
 // read takes in a NetworkPolicy or a Namespace, and names the kind of what is neither.
 func (c *content) read(object *manifest.Object, namespace string) {
-	if object.Kind != "NetworkPolicy" && object.Kind != "Namespace" {
+	if !isCompared(object.Kind) {
 		c.skipped = append(c.skipped, kindOf(object))
 		return
 	}

@@ -96,22 +96,26 @@ func (c *cluster) outline(apiVersion, kind string) (fields []string, whole bool)
 	return nil, c.isNamesake(kind)
 }
 
-// isNamesake tells whether a kind bears the name of one that is wanted. It may be one that is no longer served, which is
-// an error.
+// isNamesake tells whether a kind bears the name of one that is wanted, in whatever letters. It may be one that is not
+// served, which is an error.
 func (c *cluster) isNamesake(kind string) bool {
 	for k := range c.wanted {
-		if k.Kind == kind {
+		if strings.EqualFold(k.Kind, kind) {
 			return true
 		}
 	}
-	return kind == podKind.Kind
+	return strings.EqualFold(podKind.Kind, kind)
 }
 
 // add takes in files, of which it leaves out what other files had already, if they are State.
 func (c *cluster) add(files []manifest.File) {
 	for _, file := range files {
 		c.problems = append(c.problems, file.Problems...)
-		for range file.Skipped {
+		for _, skipped := range file.Skipped {
+			if c.isNamesake(skipped.Kind) {
+				c.problems = append(c.problems, skipped.Half())
+				continue
+			}
 			c.skipped["not a Kubernetes object"]++
 		}
 		for _, object := range file.Objects {

@@ -104,6 +104,7 @@ func TestDecodeReplicationController(t *testing.T) {
 func TestDecodeOtherKinds(t *testing.T) {
 	for _, text := range []string{
 		"{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}, spec: {x: y}}",
+		"{apiVersion: example.com/v1, kind: networkpolicy, metadata: {name: a}}",
 		"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {1: b}}",
 	} {
 		file := Read("f.yaml", []byte(text))
@@ -123,6 +124,10 @@ func TestDecodeVersions(t *testing.T) {
 		"batch/v1beta1, kind: CronJob":              "batch/v1beta1 CronJob is no longer served; use batch/v1",
 		"v1, kind: Ingress":                         "there is no Ingress in v1; use networking.k8s.io/v1",
 		"networking.k8s.io/v1, kind: Service":       "there is no Service in networking.k8s.io/v1; use v1",
+		"core/v1, kind: Service":                    "there is no Service in core/v1; use v1",
+		"/v1, kind: Service":                        "there is no Service in /v1; use v1",
+		"Networking.k8s.io/v1, kind: Ingress":       "there is no Ingress in Networking.k8s.io/v1; use networking.k8s.io/v1",
+		"networking.k8s.io/v1, kind: Networkpolicy": "there is no Networkpolicy in networking.k8s.io/v1; use NetworkPolicy",
 		"networking.k8s.io/v2, kind: NetworkPolicy": "there is no NetworkPolicy in networking.k8s.io/v2; use networking.k8s.io/v1",
 	} {
 		decoded, problems := decodeText(t, "{metadata: {name: a}, apiVersion: "+from+"}", Options{})

@@ -22,7 +22,9 @@ type File struct {
 type Skipped struct {
 	File         string
 	Line, Column int
-	Reason       string
+	// Kind is what the document says without an apiVersion; empty for most. See Half.
+	Kind   string
+	Reason string
 }
 
 // Object is one Kubernetes object as its author wrote it.

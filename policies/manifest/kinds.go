@@ -84,25 +84,32 @@ func lookupKind(apiVersion, name string) (kind, bool) {
 	return kinds[i], true
 }
 
-// unserved is the message for a judged kind in a version that no API server
-// serves (any more), or empty. Kinds of the same name in other groups, such as
-// serving.knative.dev/Service, are somebody else's.
+// unserved is the message for a judged kind in a version or a spelling that no API server serves (any more), or empty.
+// Kinds of the same name in other groups, such as serving.knative.dev/Service, are somebody else's.
 func unserved(apiVersion, name string) string {
 	kinds := knownKinds()
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
+	i := slices.IndexFunc(kinds, func(k kind) bool { return strings.EqualFold(k.name, name) })
 	if i < 0 {
 		return ""
 	}
-	served := kinds[i].apiVersion
+	served := kinds[i]
 	if slices.Contains(removedVersions(name), apiVersion) {
-		return fmt.Sprintf("%s %s is no longer served; use %s", apiVersion, name, served)
+		return fmt.Sprintf("%s %s is no longer served; use %s", apiVersion, name, served.apiVersion)
 	}
 	group, _, grouped := strings.Cut(apiVersion, "/")
 	switch {
-	case !grouped, slices.Contains([]string{"networking.k8s.io", "apps", "batch", "extensions"}, group):
-		return fmt.Sprintf("there is no %s in %s; use %s", name, apiVersion, served)
+	case apiVersion == served.apiVersion:
+		return fmt.Sprintf("there is no %s in %s; use %s", name, apiVersion, served.name)
+	case !grouped, slices.Contains(builtinGroups(), strings.ToLower(group)):
+		return fmt.Sprintf("there is no %s in %s; use %s", name, apiVersion, served.apiVersion)
 	}
 	return ""
+}
+
+// builtinGroups are groups of API servers themselves, in which a kind of a judged name is that kind. There is no core, but
+// people write it.
+func builtinGroups() []string {
+	return []string{"", "core", "networking.k8s.io", "apps", "batch", "extensions"}
 }
 
 // removedVersions are the versions a kind was once served in. Source: the

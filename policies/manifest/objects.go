@@ -24,15 +24,6 @@ type candidate struct {
 	apiVersion, kind string
 }
 
-// header is what makes a value a Kubernetes object.
-type header struct {
-	APIVersion any             `json:"apiVersion"`
-	Kind       any             `json:"kind"`
-	Metadata   json.RawMessage `json:"metadata"`
-	Spec       json.RawMessage `json:"spec"`
-	Items      json.RawMessage `json:"items"`
-}
-
 func (c collector) report(node *yaml.Node, field, message string) {
 	c.file.Problems = append(c.file.Problems, c.doc.problem(node, field, message))
 }
@@ -59,14 +50,15 @@ func describe(node *yaml.Node) string {
 
 // value adds the object or the list of objects that a mapping stands for.
 func (c collector) value(v candidate) {
-	var h header
-	if err := json.Unmarshal(v.raw, &h); err != nil {
+	h, err := readHeader(v.raw)
+	if err != nil {
 		c.report(v.node, "", "can't be read as an object: "+err.Error())
 		return
 	}
 	if len(v.pointer) == 0 && !looksLikeObject(h) {
 		line, column := c.doc.place(v.node)
-		c.file.Skipped = append(c.file.Skipped, Skipped{File: c.doc.File, Line: line, Column: column,
+		kind, _ := h.Kind.(string)
+		c.file.Skipped = append(c.file.Skipped, Skipped{File: c.doc.File, Line: line, Column: column, Kind: kind,
 			Reason: "no apiVersion and kind: not a Kubernetes object"})
 		return
 	}
@@ -88,37 +80,6 @@ func (c collector) value(v candidate) {
 	if object := c.object(v, apiVersion, kind, h.Metadata); object != nil {
 		c.file.Objects = append(c.file.Objects, object)
 	}
-}
-
-// looksLikeObject tells a Kubernetes object from other YAML. One of apiVersion
-// and kind alone is a mistake only beside metadata or spec: a Chart.yaml has an
-// apiVersion too.
-func looksLikeObject(h header) bool {
-	if h.APIVersion != nil && h.Kind != nil {
-		return true
-	}
-	body := h.Metadata != nil || h.Spec != nil
-	return body && (h.APIVersion != nil || h.Kind != nil) || h.Metadata != nil && h.Spec != nil
-}
-
-// types reads apiVersion and kind, reporting what is missing.
-func (c collector) types(v candidate, h header) (apiVersion, kind string, ok bool) {
-	read := func(field, fallback string, value any) string {
-		text, isString := value.(string)
-		switch {
-		case value == nil && fallback != "":
-			return fallback
-		case value == nil || text == "" && isString:
-			c.report(v.node, field, field+" is missing; every Kubernetes object states apiVersion and kind")
-		case !isString:
-			key := nearest(v.node, parseFieldPath(field))
-			c.report(key, field, fmt.Sprintf("expected a string, got %s; quote it", showJSON(value)))
-		}
-		return text
-	}
-	apiVersion = read("apiVersion", v.apiVersion, h.APIVersion)
-	kind = read("kind", v.kind, h.Kind)
-	return apiVersion, kind, apiVersion != "" && kind != ""
 }
 
 // list adds the items of a list. Items of a typed list need no types themselves.

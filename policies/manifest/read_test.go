@@ -61,6 +61,10 @@ func TestReadProblems(t *testing.T) {
 		{"no apiVersion", "kind: Service\nmetadata: {name: a}", "f.yaml:5:1: apiVersion is missing; every Kubernetes object states apiVersion and kind"},
 		{"neither", "metadata: {name: a}\nspec: {}", "f.yaml:5:1: apiVersion is missing; every Kubernetes object states apiVersion and kind\n" +
 			"f.yaml:5:1: kind is missing; every Kubernetes object states apiVersion and kind"},
+		{"list without apiVersion", "kind: List\nitems: []", "f.yaml:5:1: apiVersion is missing; every Kubernetes object states apiVersion and kind"},
+		{"list without kind", "apiVersion: v1\nitems: []", "f.yaml:5:1: kind is missing; every Kubernetes object states apiVersion and kind"},
+		{"kind in other letters", "apiVersion: v1\nKind: Service\nmetadata: {name: a}", "f.yaml:5:1: kind is missing; every Kubernetes object states apiVersion and kind"},
+		{"no version", "apiVersion: apps/\nkind: X\nmetadata: {name: a}", `f.yaml:5:1: apiVersion: "apps/" is no version of an API; expected v1, or a group and a version such as apps/v1`},
 		{"kind is a number", "apiVersion: v1\nkind: 7\nmetadata: {name: a}", "f.yaml:6:1: kind: expected a string, got the number 7; quote it"},
 		{"no name", "apiVersion: v1\nkind: Service\nmetadata: {labels: {}}", "f.yaml:7:1: metadata.name is missing; name the object, or give metadata.generateName"},
 		{"no metadata", "apiVersion: v1\nkind: Service", "f.yaml:5:1: metadata.name is missing; name the object, or give metadata.generateName"},
@@ -176,14 +180,26 @@ func TestReadSkipped(t *testing.T) {
 		"chart":          "apiVersion: v2\nname: x\nversion: 1.0.0\n",
 		"docker compose": "services:\n  web: {image: x}\n",
 		"workflow":       "on: [push]\njobs: {}\n",
+		"items":          "apiVersion: v1\nitems: {a: b}\n",
 	} {
 		file := Read("f.yaml", []byte("# note\n"+text))
 		if len(file.Objects)+len(file.Problems) != 0 || len(file.Skipped) != 1 {
 			t.Errorf("%s: %v %v %v", name, file.Objects, file.Problems, file.Skipped)
 			continue
 		}
-		if got, want := file.Skipped[0], (Skipped{"f.yaml", 2, 1, "no apiVersion and kind: not a Kubernetes object"}); got != want {
+		if got, want := file.Skipped[0], (Skipped{"f.yaml", 2, 1, "", "no apiVersion and kind: not a Kubernetes object"}); got != want {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+func TestReadHalfAnObject(t *testing.T) {
+	for _, text := range []string{"# note\nkind: Service\nports: []\n", "\n{\"kind\": \"Service\"}"} {
+		file := Read("f.yaml", []byte(text))
+		if len(file.Objects)+len(file.Problems) != 0 || len(file.Skipped) != 1 || file.Skipped[0].Kind != "Service" {
+			t.Fatalf("%q: %+v", text, file)
+		}
+		wantStrings(t, []string{file.Skipped[0].Half().String()},
+			"f.yaml:2:1: apiVersion is missing; every Kubernetes object states apiVersion and kind")
 	}
 }
