@@ -220,3 +220,15 @@ func TestDiff(t *testing.T) {
 		t.Error(got, err)
 	}
 }
+
+func TestDiffName(t *testing.T) {
+	for name, want := range map[string]string{
+		"deploy/web.yaml":    "--- a/deploy/web.yaml\n+++ b/deploy/web.yaml\n",
+		"my deploy/web.yaml": "--- a/my deploy/web.yaml\t\n+++ b/my deploy/web.yaml\t\n",
+		"\"a\n+b\\é\".yaml":  `--- "a/\"a\012+b\\é\".yaml"` + "\n" + `+++ "b/\"a\012+b\\é\".yaml"` + "\n",
+	} {
+		if got, err := Diff(name, []byte("a\n"), []byte("b\n")); err != nil || !strings.HasPrefix(got, want+"@@ ") {
+			t.Errorf("%q: %v\n%s", name, err, got)
+		}
+	}
+}
