@@ -79,7 +79,11 @@ func (f *policyFlags) load() (*profile.Set, error) {
 	if f.profile == profile.None && len(f.policies) == 0 {
 		return nil, errors.New("there are no policies: --profile none needs --policies")
 	}
-	return profile.Load(profile.Options{Name: f.profile, Paths: f.policies})
+	set, err := profile.Load(profile.Options{Name: f.profile, Paths: f.policies})
+	if err == nil && len(set.Policies) == 0 {
+		return nil, errors.New("there are no policies: --profile none, and neither a GatePolicy nor a rule in --policies")
+	}
+	return set, err
 }
 
 // objectFlags say what surrounds the objects of a command.

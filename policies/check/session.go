@@ -66,6 +66,9 @@ func newSession(o Options) (*session, error) {
 	}
 	for _, paths := range [][]string{o.State, o.Old} {
 		for _, in := range readInputs(paths, stdin) {
+			if (inputs{in}).empty() {
+				s.problem(nil, manifest.Problem{File: in.file.Name, Message: "the file holds no document"})
+			}
 			for _, p := range in.file.Problems {
 				s.problem(nil, p)
 			}

@@ -35,6 +35,10 @@ func paths(args []string, stdin io.Reader, maxSize int) ([]Source, []Problem) {
 			}
 			continue
 		}
+		if arg == "" {
+			w.fail("", "a name of a file or folder is empty; . is the folder you are in")
+			continue
+		}
 		w.argument(filepath.Clean(arg))
 	}
 	return w.sources, w.problems

@@ -28,7 +28,7 @@ func TestPaths(t *testing.T) {
 	if err := os.Mkdir("empty", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sources, problems := Paths([]string{"plain.txt", "d", "-", "d/b.yaml", "missing.yaml", "empty", "-"}, strings.NewReader("in"))
+	sources, problems := Paths([]string{"plain.txt", "d", "-", "d/b.yaml", "missing.yaml", "empty", "", "-"}, strings.NewReader("in"))
 	var got []string
 	for _, s := range sources {
 		got = append(got, s.Name+"="+string(s.Data))
@@ -38,7 +38,8 @@ func TestPaths(t *testing.T) {
 	wantStrings(t, problemStrings(problems),
 		"d/broken.yaml: can't be read: no such file or directory",
 		"missing.yaml: can't be read: no such file or directory",
-		"empty: no .yaml, .yml or .json file in this directory")
+		"empty: no .yaml, .yml or .json file in this directory",
+		"a name of a file or folder is empty; . is the folder you are in")
 }
 
 func TestReadPathsStdin(t *testing.T) {

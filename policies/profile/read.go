@@ -32,6 +32,7 @@ type reading struct {
 	exceptions []v1alpha1.GateException
 	places     map[subject]place
 	rules      RegoFiles
+	files      int // how many were read that say something
 	problems   Problems
 }
 
@@ -47,34 +48,42 @@ func (r *reading) sortProblems() {
 	slices.SortStableFunc(r.problems, compareProblems)
 }
 
-// path reads a file or a folder.
+// path reads a file or a folder. One that holds nothing is a problem: what should have written it has failed.
 func (r *reading) path(path string) {
-	path = filepath.Clean(path)
 	info, err := os.Stat(path)
-	switch {
-	case err != nil:
+	if err != nil {
 		_, problems := manifest.Paths([]string{path}, nil) // says why, as for any other file
 		r.problems = append(r.problems, problems...)
+		return
+	}
+	path = filepath.Clean(path)
+	before := r.files + len(r.problems)
+	switch {
 	case info.IsDir():
 		r.folder(path)
 	case filepath.Ext(path) == ".rego":
+		r.files++
 		if err := r.rules.addFile(path); err != nil {
 			r.fail(path, "can't be read: "+err.Error())
 		}
 	default:
 		r.manifests(path)
 	}
+	if r.files+len(r.problems) == before {
+		r.fail(path, fmt.Sprintf("there is no %s, %s or rule in it", policyKind, exceptionKind))
+	}
 }
 
 // folder reads everything below it, hidden files and folders aside.
 func (r *reading) folder(path string) {
-	before := len(r.rules)
-	if err := r.rules.addFolder(path); err != nil {
+	modules, err := r.rules.addFolder(path)
+	if err != nil {
 		r.fail(path, err.Error())
 		return
 	}
+	r.files += modules
 	sources, problems := manifest.Paths([]string{path}, nil)
-	if len(sources) == 0 && len(r.rules) > before {
+	if len(sources) == 0 && modules > 0 {
 		return // only rules
 	}
 	if len(sources) == 0 && len(problems) == 1 {
@@ -99,6 +108,9 @@ func (r *reading) manifests(path string) {
 func (r *reading) manifest(source manifest.Source) {
 	file := manifest.Read(source.Name, source.Data)
 	r.problems = append(r.problems, file.Problems...)
+	if documents, _ := manifest.Documents(source.Name, source.Data); len(documents) > 0 {
+		r.files++ // as a List without items does
+	}
 	for _, s := range file.Skipped {
 		r.problems = append(r.problems, manifest.Problem{File: s.File, Line: s.Line, Column: s.Column, Message: expectation(s.Reason)})
 	}

@@ -32,7 +32,7 @@ func ReadRegoFiles(paths []string) (RegoFiles, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read rules: %w", err)
 		case info.IsDir():
-			err = files.addFolder(p)
+			_, err = files.addFolder(p)
 		default:
 			err = files.addFile(p)
 		}
@@ -43,15 +43,16 @@ func ReadRegoFiles(paths []string) (RegoFiles, error) {
 	return files, nil
 }
 
-func (f RegoFiles) addFolder(folder string) error {
+// addFolder tells how many files there are in it.
+func (f RegoFiles) addFolder(folder string) (int, error) {
 	sources, err := engine.Sources(os.DirFS(folder))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for name, source := range sources {
 		f.add(filepath.Join(folder, filepath.FromSlash(name)), []byte(source))
 	}
-	return nil
+	return len(sources), nil
 }
 
 func (f RegoFiles) addFile(file string) error {
