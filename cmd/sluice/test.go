@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/sluice-gate/sluice/policies/check"
 	"github.com/sluice-gate/sluice/policies/corpus"
 	"github.com/sluice-gate/sluice/policies/engine"
+	"github.com/sluice-gate/sluice/policies/manifest"
 	"github.com/sluice-gate/sluice/policies/profile"
 	"github.com/sluice-gate/sluice/policies/report"
 )
@@ -75,12 +78,12 @@ func (f *testFlags) once(command *cobra.Command, args []string) error {
 	var t report.Tests
 	if len(args) > 0 || len(f.corpus) == 0 {
 		if err := f.runRego(command.Context(), args, &t); err != nil {
-			return unjudged(err)
+			return f.untested(command.OutOrStdout(), err)
 		}
 	}
 	if len(f.corpus) > 0 {
 		if err := f.runCorpus(command, &t); err != nil {
-			return unjudged(err)
+			return f.untested(command.OutOrStdout(), err)
 		}
 	}
 	if err := report.WriteTests(command.OutOrStdout(), f.output, t); err != nil {
@@ -96,6 +99,24 @@ func (f *testFlags) once(command *cobra.Command, args []string) error {
 		return exit(check.ExitFindings)
 	}
 	return nil
+}
+
+// untested is the end of a run without tests. Formats that a program reads have the problems too.
+func (f *testFlags) untested(w io.Writer, err error) error {
+	var problems profile.Problems
+	if f.output == report.FormatText || !errors.As(err, &problems) {
+		return unjudged(err)
+	}
+	return unjudged(errors.Join(err, report.WriteTests(w, f.output, report.Tests{Tests: problemTests(problems)})))
+}
+
+// problemTests are what could not be run, as tests that did not.
+func problemTests(problems []manifest.Problem) []report.Test {
+	out := make([]report.Test, len(problems))
+	for i, p := range problems {
+		out[i] = report.Test{Suite: filepath.Dir(p.File), Name: p.File, File: p.File, Line: p.Line, Status: report.TestError, Reason: p.String()}
+	}
+	return out
 }
 
 // runRego runs the tests in folders, and lints them.
@@ -172,10 +193,7 @@ func (f *testFlags) runCorpus(command *cobra.Command, t *report.Tests) error {
 	if len(problems) > 0 {
 		fmt.Fprintln(command.ErrOrStderr(), printable(profile.Problems(problems).Error()))
 	}
-	for _, p := range problems {
-		t.Tests = append(t.Tests, report.Test{Suite: filepath.Dir(p.File), Name: p.File, File: p.File, Line: p.Line,
-			Status: report.TestError, Reason: p.String()})
-	}
+	t.Tests = append(t.Tests, problemTests(problems)...)
 	for _, r := range results {
 		t.Tests = append(t.Tests, corpusTest(r))
 	}

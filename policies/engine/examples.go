@@ -57,7 +57,7 @@ func Examples(ctx context.Context, folders ...fs.FS) (map[string][]Example, erro
 	}
 	suite := newExampleSuite(modules)
 	if suite.compiler.Failed() {
-		return nil, errors.Join(compileFaults(suite.compiler.Errors)...)
+		return nil, distinct(compileFaults(suite.compiler.Errors)...)
 	}
 	out := map[string][]Example{}
 	var errs []error

@@ -35,6 +35,8 @@ func (l *linter) format(file string) {
 		reason = "not formatted: the file begins with a byte order mark (U+FEFF)"
 	case strings.Contains(source, "\r\n"):
 		reason = "not formatted: lines end in CR LF, want LF alone"
+	case want == "":
+		reason = "not formatted: want an empty line"
 	}
 	l.findings = append(l.findings, LintFinding{file, line, column, LintFormat, reason, "run sluice lint --write"})
 }

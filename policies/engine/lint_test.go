@@ -149,6 +149,7 @@ func TestLintShowsTheDifference(t *testing.T) {
 	for source, want := range map[string]string{
 		module("bad", long):                      `not formatted: want "…` + strings.Repeat("1, ", 31) + `\"here\", 2` + strings.Repeat(", 1", 32) + `, …"`,
 		strings.ReplaceAll(clean, "\n", "\r\n"):  "not formatted: lines end in CR LF, want LF alone",
+		strings.Replace(clean, "\n\n", "\n", 1):  "not formatted: want an empty line",
 		"\ufeff" + clean:                         "not formatted: the file begins with a byte order mark (U+FEFF)",
 		strings.Replace(clean, " if", "  if", 1): `not formatted: want "deny contains \"x\" if input.request.object.spec.tls"`,
 	} {

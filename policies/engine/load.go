@@ -162,7 +162,7 @@ func parse(file, source string) (*ast.Module, error) {
 	if err != nil {
 		var parseErrs ast.Errors
 		if errors.As(err, &parseErrs) {
-			return nil, withSource(errors.Join(compileFaults(parseErrs)...), map[string]string{file: source})
+			return nil, withSource(distinct(compileFaults(parseErrs)...), map[string]string{file: source})
 		}
 		var empty *ast.Error
 		if !errors.As(err, &empty) {

@@ -68,7 +68,7 @@ func Test(ctx context.Context, folders ...fs.FS) ([]TestResult, []Coverage, erro
 	if err != nil {
 		var compileErrs ast.Errors
 		if errors.As(err, &compileErrs) {
-			return nil, nil, withSource(errors.Join(compileFaults(compileErrs)...), s.sources)
+			return nil, nil, withSource(distinct(compileFaults(compileErrs)...), s.sources)
 		}
 		return nil, nil, fmt.Errorf("run tests: %w", err)
 	}
