@@ -28,7 +28,8 @@ type Case struct {
 	ID     string
 	Title  string
 	Expect string // Deny, Warn or Allow
-	// About are the rules that have to report a finding of that strength, or for Allow none at all.
+	// About are the rules that have to report a finding of that strength, or for Allow none at all. Only an Allow may
+	// name none.
 	About   []string
 	Request policies.Request
 	// Raw tells that the object is as a person writes it: a new Ingress has still to get the default class.

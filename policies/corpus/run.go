@@ -102,6 +102,9 @@ func read(paths []string) ([]Case, []manifest.Problem) {
 	for _, s := range sources {
 		found, bad := ReadCases(s.Name, s.Data)
 		problems = append(problems, bad...)
+		if len(found)+len(bad) == 0 {
+			problems = append(problems, manifest.Problem{File: s.Name, Message: "there is no case in it"})
+		}
 		for _, c := range found {
 			if other, taken := files[c.ID]; taken {
 				problems = append(problems, manifest.Problem{File: c.File, Line: 1, Column: 1, Field: "id",
