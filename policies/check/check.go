@@ -73,10 +73,7 @@ func Run(ctx context.Context, o Options) (report.Report, error) {
 	if err != nil {
 		return report.Report{}, err
 	}
-	inputs := readInputs(o.Paths, o.Stdin)
-	if inputs.empty() {
-		s.problem(nil, manifest.Problem{Message: "nothing to judge: the input holds no document"})
-	}
+	inputs := s.inputs()
 	total, done := inputs.objects(), 0
 	err = s.each(ctx, inputs, func(object *manifest.Object) {
 		s.judge(ctx, object)

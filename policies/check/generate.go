@@ -22,7 +22,7 @@ func Generate(ctx context.Context, o Options) ([]policies.Generated, report.Repo
 	if err != nil {
 		return nil, report.Report{}, err
 	}
-	inputs, made := readInputs(o.Paths, o.Stdin), map[*manifest.Object][]policies.Generated{}
+	inputs, made := s.inputs(), map[*manifest.Object][]policies.Generated{}
 	err = s.each(ctx, inputs, func(object *manifest.Object) {
 		if sub, ok := s.prepare(ctx, object); ok {
 			s.judged(sub)

@@ -27,6 +27,15 @@ func readInputs(paths []string, stdin io.Reader) inputs {
 	return out
 }
 
+// inputs are the files of a run. That there is nothing in them is a problem.
+func (s *session) inputs() inputs {
+	in := readInputs(s.options.Paths, s.options.Stdin)
+	if in.empty() {
+		s.problem(nil, manifest.Problem{Message: "nothing to judge: the input holds no document"})
+	}
+	return in
+}
+
 func (in inputs) objects() int {
 	n := 0
 	for _, i := range in {

@@ -24,7 +24,7 @@ func Fix(ctx context.Context, o Options) ([]Fixed, report.Report, error) {
 	if err != nil {
 		return nil, report.Report{}, err
 	}
-	inputs, edits := readInputs(o.Paths, o.Stdin), map[*manifest.Object]manifest.Edit{}
+	inputs, edits := s.inputs(), map[*manifest.Object]manifest.Edit{}
 	err = s.each(ctx, inputs, func(object *manifest.Object) {
 		sub, ok := s.prepare(ctx, object)
 		if !ok {
