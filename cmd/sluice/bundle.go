@@ -78,10 +78,15 @@ func (f *bundleFlags) run(command *cobra.Command, args []string) error {
 	return unjudged(err)
 }
 
-// writeWhole writes a file, or leaves it as it is.
+// writeWhole writes a file, or leaves it as it is. What is no file, such as /dev/stdout, is written to.
 func writeWhole(name string, text []byte) error {
-	if _, err := os.Stat(name); err == nil {
+	switch info, err := os.Stat(name); {
+	case err == nil && info.Mode().IsRegular():
 		return replaceFile(name, text)
+	case err == nil:
+		return os.WriteFile(name, text, 0) // it is there
+	case name == "":
+		return errors.New("the name of the file to write is empty; - is standard output")
 	}
 	temporary, err := os.CreateTemp(filepath.Dir(name), ".sluice-*")
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {

@@ -126,13 +126,17 @@ func writeFixed(fixed []check.Fixed) error {
 	return nil
 }
 
-// replaceFile replaces what is in a file at once: whoever is interrupted keeps the old text.
+// replaceFile replaces what is in a file at once: whoever is interrupted keeps the old text. It leaves alone what is no
+// file, such as a pipe or a device.
 func replaceFile(name string, text []byte) (err error) {
-	name, err = filepath.EvalSymlinks(name)
+	info, err := os.Stat(name)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(name)
+	if !info.Mode().IsRegular() {
+		return errors.New("it is no regular file")
+	}
+	name, err = filepath.EvalSymlinks(name)
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,31 @@ func TestWriteKeepsModeAndLinks(t *testing.T) {
 	}
 }
 
+func TestWriteKeepsDevices(t *testing.T) {
+	before, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "null")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeWhole(link, []byte("text")); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.Stat(os.DevNull); err != nil || after.Mode() != before.Mode() {
+		t.Fatalf("%s is %v, %v", os.DevNull, after.Mode(), err)
+	}
+	if err := replaceFile(link, nil); err == nil {
+		t.Error("a device was replaced")
+	}
+	for _, name := range []string{"", t.TempDir()} {
+		if err := writeWhole(name, nil); err == nil {
+			t.Errorf("%q was written to", name)
+		}
+	}
+}
+
 func TestProgressIsShownOnlyAfterAWhile(t *testing.T) {
 	var out bytes.Buffer
 	p := newProgress(&out, "objects")
