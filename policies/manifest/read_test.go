@@ -52,6 +52,7 @@ func TestReadProblems(t *testing.T) {
 		{"merge of a scalar", "a: 1\n<<: 3", "f.yaml:6:1: << merges something that isn't a mapping; point it at an anchored mapping"},
 		{"mapping as key", service + "spec:\n  ? {a: b}\n  : c", "f.yaml:10:3: a key is not a string; quote it"},
 		{"list", "- a", "f.yaml:5:1: document is a list; expected a mapping with apiVersion, kind and metadata"},
+		{"quoted null", "'null'", "f.yaml:5:1: document is a single value; expected a mapping with apiVersion, kind and metadata"},
 		{"scalar", "just text", "f.yaml:5:1: document is a single value; expected a mapping with apiVersion, kind and metadata"},
 		{"duplicate key", service + "spec:\n  type: A\n  type: B", `f.yaml:11:3: spec.type: duplicate key "type", first on line 10; remove one of them`},
 		{"missing ---", service + service, "f.yaml:9:1: duplicate key \"apiVersion\", first on line 5: is a --- missing between two documents?\n" +
@@ -108,7 +109,7 @@ func TestReadWholeFile(t *testing.T) {
 		"f:2:4: not UTF-8 text; manifests are YAML or JSON in UTF-8")
 	wantStrings(t, problemStrings(Read("f.json", []byte(`{"a": b}`)).Problems),
 		"f.json:1:7: not JSON: invalid character 'b' looking for beginning of value")
-	for _, empty := range []string{"", "\n", "# only a comment\n", "---\n---\n", "--- # nothing\n...\n", "\xef\xbb\xbf"} {
+	for _, empty := range []string{"", "\n", "# only a comment\n", "---\n---\n", "--- # nothing\n...\n", "\xef\xbb\xbf", "null\n---\n~ # nothing\n"} {
 		if f := Read("f", []byte(empty)); len(f.Objects)+len(f.Problems)+len(f.Skipped) != 0 {
 			t.Errorf("%q: %v %v %v", empty, f.Objects, f.Problems, f.Skipped)
 		}

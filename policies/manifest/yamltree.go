@@ -24,8 +24,8 @@ func parseYAML(name string, p part, lastLine int) (*Document, []Problem) {
 		line, column := doc.at(bad.line, bad.column)
 		return nil, []Problem{{File: name, Line: line, Column: column, Message: bad.message}}
 	}
-	if root == nil || root.Kind == yaml.ScalarNode && root.Tag == "!!null" && root.Value == "" {
-		return nil, nil
+	if root == nil || root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil // kubectl skips it too
 	}
 	doc.root = root
 	doc.Line, doc.Column = doc.place(root)
