@@ -314,6 +314,8 @@ func TestPatches(t *testing.T) {
 		"agree":          {map[string]string{"b": annotate("x", "1"), "a": annotate("x", "1")}, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations/example.com~1x","value":"1"}]`},
 		"disagree":       {map[string]string{"b": annotate("x", "2"), "a": annotate("x", "1")}, `could not judge: it disagrees with policy "a" about /metadata/annotations/example.com~1x`},
 		"not idempotent": {map[string]string{"a": `patch contains {"op": "add", "path": "/spec/ports/-", "value": {"port": 1}} if input.request.object.spec`}, "not idempotent"},
+		"removes twice":  {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/type"} if input.request.operation == "CREATE"`}, "not idempotent: applied to its own result it fails: remove /spec/type"},
+		"removes once":   {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/type"} if input.request.object.spec.type`}, `[{"op":"remove","path":"/spec/type"}]`},
 		"no change":      {map[string]string{"a": `patch contains {"op": "replace", "path": "/spec/type", "value": "NodePort"} if input.request.object.spec`}, `[]`},
 		"impossible":     {map[string]string{"a": `patch contains {"op": "remove", "path": "/spec/nothing"} if input.request.object.spec`}, "could not judge: remove /spec/nothing: apply patch"},
 		"builds on another": {map[string]string{"a": annotate("x", "1"), "b": `patch contains {"op": "add", "path": "/metadata/labels/seen", "value": "yes"} if {

@@ -97,8 +97,8 @@ func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active
 			continue
 		}
 		did, err := m.apply(p, outcome.Patch)
-		if err == nil && did && m.patched[outcome.Policy] {
-			err = errors.New("the patch is not idempotent: applied to its own result it changes the object again")
+		if m.patched[outcome.Policy] {
+			err = notIdempotent(did, err)
 		}
 		if err != nil {
 			m.failed, m.err = outcome.Policy, err
@@ -112,6 +112,20 @@ func (m *mutation) round(ctx context.Context, namespace *namespaceLookup, active
 		m.patched[i] = true
 	}
 	return len(changed) > 0
+}
+
+// notIdempotent is the error for a policy that has patched in an earlier round, and now changed the object or failed.
+func notIdempotent(changed bool, err error) error {
+	var collision *Collision
+	switch {
+	case errors.As(err, &collision):
+		return err
+	case err != nil:
+		return fmt.Errorf("the patch is not idempotent: applied to its own result it fails: %w", err)
+	case changed:
+		return errors.New("the patch is not idempotent: applied to its own result it changes the object again")
+	}
+	return nil
 }
 
 // report says what a policy with action Warn or Audit would do.
