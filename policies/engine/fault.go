@@ -16,6 +16,7 @@ type Fault struct {
 	Column int    // in characters, from 1
 	Reason string // one line
 	Source string // the whole line of source, tabs and all; empty where the text is not known
+	Other  string // another file that Reason names
 }
 
 // Error is file:line:column: reason, in one line.

@@ -124,7 +124,11 @@ func (l *Library) add(module parsed) error {
 		return err
 	}
 	if other, taken := l.rules[rule.ID]; taken {
-		return withSource(fault(module.module.Package.Location, "the rule %s is already in %s: a rule's id is its package path, choose another", rule.ID, other.File), rule.texts)
+		err := fault(module.module.Package.Location, "the rule %s is already in %s: a rule's id is its package path, choose another", rule.ID, other.File)
+		if f := (*Fault)(nil); errors.As(err, &f) {
+			f.Other = other.File
+		}
+		return withSource(err, rule.texts)
 	}
 	l.rules[rule.ID] = rule
 	return nil

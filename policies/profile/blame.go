@@ -102,6 +102,9 @@ func faultProblems(err error, files RegoFiles) []manifest.Problem {
 		}
 		problem := faultProblem(leaf.fault)
 		problem.File = files.Display(problem.File)
+		if other := leaf.fault.Other; other != "" {
+			problem.Message = strings.Replace(problem.Message, other, files.Display(other), 1)
+		}
 		out = append(out, problem)
 	}
 	return out

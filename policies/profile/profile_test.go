@@ -147,4 +147,30 @@ func TestRuleIDsAreUnique(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "b.rego:7:1: the rule own-one is already in a.rego") {
 		t.Errorf("%v", err)
 	}
+	t.Chdir(t.TempDir())
+	write(t, "c.rego", strings.ReplaceAll(rule, "%", "one"))
+	other, err := filepath.Abs("c.rego")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	write(t, "d.rego", strings.ReplaceAll(rule, "%", "one"))
+	if _, err = profile.Load(profile.Options{Paths: []string{other, "d.rego"}}); err == nil || !strings.Contains(err.Error(), other) {
+		t.Errorf("want %s in %v", other, err)
+	}
+}
+
+// A file is read once, however often and by whatever path it is named.
+func TestFilesAreReadOnce(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "p/a.rego", strings.ReplaceAll(rule, "%", "one"))
+	write(t, "p/a.yaml", "apiVersion: policy.sluice.dev/v1alpha1\nkind: GatePolicy\nmetadata: {name: a}\nspec: {rule: own-one}\n")
+	absolute, err := filepath.Abs("p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := profile.Load(profile.Options{Name: profile.None, Paths: []string{"p", absolute, "p/a.rego", "p/a.yaml"}})
+	if err != nil || len(set.Policies) != 1 {
+		t.Errorf("%v, %+v", err, set)
+	}
 }

@@ -32,12 +32,13 @@ type reading struct {
 	exceptions []v1alpha1.GateException
 	places     map[subject]place
 	rules      RegoFiles
-	files      int // how many were read that say something
+	files      int             // how many were read that say something
+	read       map[string]bool // by their absolute paths
 	problems   Problems
 }
 
 func newReading() *reading {
-	return &reading{places: map[subject]place{}, rules: RegoFiles{}}
+	return &reading{places: map[subject]place{}, rules: RegoFiles{}, read: map[string]bool{}}
 }
 
 func (r *reading) fail(file, message string) {
@@ -103,9 +104,15 @@ func (r *reading) manifests(path string) {
 	}
 }
 
-// manifest reads a stream of GatePolicies and GateExceptions. Whatever else is in it is a problem: it may be
+// manifest reads a stream of GatePolicies and GateExceptions, once. Whatever else is in it is a problem: it may be
 // a policy whose kind was misspelt.
 func (r *reading) manifest(source manifest.Source) {
+	path := absolutePath(source.Name)
+	if r.read[path] {
+		r.files++
+		return
+	}
+	r.read[path] = true
 	file := manifest.Read(source.Name, source.Data)
 	r.problems = append(r.problems, file.Problems...)
 	if documents, _ := manifest.Documents(source.Name, source.Data); len(documents) > 0 {

@@ -19,8 +19,9 @@ import (
 type RegoFiles map[string]regoFile
 
 type regoFile struct {
-	path string // as the user would name it
-	data []byte
+	path     string // as the user would name it
+	absolute string
+	data     []byte
 }
 
 // ReadRegoFiles reads files, and folders as engine.Sources does.
@@ -65,20 +66,33 @@ func (f RegoFiles) addFile(file string) error {
 }
 
 // add names the file by its path, without what a name in a folder can't begin with, and apart from the names of
-// shipped rules.
+// shipped rules. A file that is there already, under whatever path, stays as it is.
 func (f RegoFiles) add(file string, data []byte) {
+	absolute := absolutePath(file)
+	for _, other := range f {
+		if other.absolute == absolute {
+			return
+		}
+	}
 	name := strings.TrimLeft(filepath.ToSlash(filepath.Clean(file)), "/")
 	for strings.HasPrefix(name, "../") {
 		name = name[len("../"):]
 	}
 	for taken := true; taken; {
 		_, err := fs.Stat(rego.Rules, name)
-		other, there := f[name]
-		if taken = err == nil || there && filepath.Clean(other.path) != filepath.Clean(file); taken {
+		if taken = err == nil || f.Has(name); taken {
 			name = "policies/" + name
 		}
 	}
-	f[name] = regoFile{path: file, data: data}
+	f[name] = regoFile{path: file, absolute: absolute, data: data}
+}
+
+// absolutePath is the path that tells files apart; as it is in a working directory that is gone.
+func absolutePath(file string) string {
+	if absolute, err := filepath.Abs(file); err == nil {
+		return absolute
+	}
+	return filepath.Clean(file)
 }
 
 // Has tells whether engine's name for a file is one of these files.
