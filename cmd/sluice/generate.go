@@ -46,7 +46,12 @@ that failed, or an object that closes what NetworkPolicies don't tell.` + policy
 		Example: `  sluice generate -f namespace.yaml
   sluice generate -f namespace.yaml | kubectl apply -f -
   kubectl get namespaces,pods,networkpolicies -A -o yaml | sluice generate --dry-run -f -`,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("name files by -f, as for kubectl: -f %s", args[0])
+			}
+			return nil
+		},
 		RunE: func(command *cobra.Command, _ []string) error { return f.run(command) },
 	}
 	command.Flags().StringArrayVarP(&f.files, "filename", "f", nil, "`FILE`, folder or - with the objects (repeatable)")
