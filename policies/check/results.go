@@ -32,7 +32,7 @@ func (s *session) fileProblems(file manifest.File) {
 		s.skipped["not a Kubernetes object"]++
 		s.report.Summary.Skipped++
 		if s.options.Strict {
-			s.problem(nil, manifest.Problem{File: skipped.File, Line: skipped.Line, Column: skipped.Column, Message: skipped.Reason})
+			s.problem(nil, skipped.Other())
 		}
 	}
 }

@@ -64,23 +64,32 @@ func newSession(o Options) (*session, error) {
 	if slices.Contains(o.Paths, "-") {
 		stdin = nil
 	}
-	for _, paths := range [][]string{o.State, o.Old} {
-		for _, in := range readInputs(paths, stdin) {
-			if (inputs{in}).empty() {
-				s.problem(nil, manifest.Problem{File: in.file.Name, Message: "the file holds no document"})
-			}
-			for _, p := range in.file.Problems {
-				s.problem(nil, p)
-			}
-			for _, skipped := range in.file.Skipped {
-				s.problem(nil, manifest.Problem{File: skipped.File, Line: skipped.Line, Column: skipped.Column, Message: skipped.Reason})
-			}
-			for _, object := range in.file.Objects {
-				s.exists(object)
-			}
-		}
+	for _, path := range slices.Concat(o.State, o.Old) {
+		s.there(path, readInputs([]string{path}, stdin))
 	}
 	return s, nil
+}
+
+// there takes in what a path names as existing. That no object is in it is a problem; what else
+// is in a folder beside them is counted, as among inputs.
+func (s *session) there(path string, in inputs) {
+	if in.empty() {
+		s.problem(nil, manifest.Problem{File: path, Message: "it holds no document"})
+	}
+	none := in.objects() == 0
+	for _, i := range in {
+		file := i.file
+		if none {
+			for _, skipped := range file.Skipped {
+				s.problem(nil, skipped.Other())
+			}
+			file.Skipped = nil
+		}
+		s.fileProblems(file)
+		for _, object := range file.Objects {
+			s.exists(object)
+		}
+	}
 }
 
 // exists adds an object that is there before anything is judged.

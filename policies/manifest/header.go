@@ -73,6 +73,11 @@ func (c collector) types(v candidate, h header) (apiVersion, kind string, ok boo
 // statesBoth is why a missing apiVersion or kind is an error.
 const statesBoth = "every Kubernetes object states apiVersion and kind"
 
+// Other is the problem of what was skipped, for those who expect nothing but objects.
+func (s Skipped) Other() Problem {
+	return Problem{File: s.File, Line: s.Line, Column: s.Column, Message: s.Reason}
+}
+
 // Half is the problem of what was skipped, for those who judge objects of its Kind: it is half of one.
 func (s Skipped) Half() Problem {
 	return Problem{File: s.File, Line: s.Line, Column: s.Column, Field: "apiVersion", Message: "apiVersion is missing; " + statesBoth}
