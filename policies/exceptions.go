@@ -101,18 +101,30 @@ func (g *Gate) NextExpiry(at time.Time) (time.Time, bool) {
 }
 
 // excuse takes the effect of findings that an exception covers. They stay visible as audits. An exception
-// whose namespaceSelector nobody can answer excuses nothing.
+// whose namespaceSelector nobody can answer excuses nothing. A denial names those that covered it until they
+// expired.
 func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup, findings []Finding) {
 	if len(findings) == 0 {
 		return
 	}
+	var expired []exception
 	for _, e := range g.exceptions {
-		if !g.now().Before(e.expires) || !e.covers(ctx, r, namespace) {
-			continue
+		switch {
+		case !e.covers(ctx, r, namespace):
+		case !g.now().Before(e.expires):
+			expired = append(expired, e)
+		default:
+			for i := range findings {
+				if findings[i].Excused == "" && slices.Contains(e.policies, findings[i].Policy) {
+					findings[i].Effect, findings[i].Excused = EffectAudit, fmt.Sprintf("%s: %s", e.name, e.reason)
+				}
+			}
 		}
+	}
+	for _, e := range expired {
 		for i := range findings {
-			if findings[i].Excused == "" && slices.Contains(e.policies, findings[i].Policy) {
-				findings[i].Effect, findings[i].Excused = EffectAudit, fmt.Sprintf("%s: %s", e.name, e.reason)
+			if findings[i].Effect == EffectDeny && slices.Contains(e.policies, findings[i].Policy) {
+				findings[i].Message += fmt.Sprintf("; exception %s excused it until %s", e.name, e.expires.UTC().Format(time.RFC3339))
 			}
 		}
 	}

@@ -382,10 +382,14 @@ func TestExceptions(t *testing.T) {
 		change  func(*v1alpha1.GateExceptionSpec)
 		excused bool
 	}{
-		"excused":      {func(*v1alpha1.GateExceptionSpec) {}, true},
-		"expired":      {func(s *v1alpha1.GateExceptionSpec) { s.Expires = metav1.NewTime(now) }, false},
-		"another name": {func(s *v1alpha1.GateExceptionSpec) { s.Match.Names = []string{"we"} }, false},
-		"another kind": {func(s *v1alpha1.GateExceptionSpec) { s.Match.Kinds = []string{"Pod"} }, false},
+		"excused": {func(*v1alpha1.GateExceptionSpec) {}, true},
+		"expired": {func(s *v1alpha1.GateExceptionSpec) { s.Expires = metav1.NewTime(now) }, false},
+		"expired, of another policy": {func(s *v1alpha1.GateExceptionSpec) {
+			s.Expires, s.Policies = metav1.NewTime(now), []string{"another"}
+		}, false},
+		"expired, another name": {func(s *v1alpha1.GateExceptionSpec) { s.Expires, s.Match.Names = metav1.NewTime(now), []string{"we"} }, false},
+		"another name":          {func(s *v1alpha1.GateExceptionSpec) { s.Match.Names = []string{"we"} }, false},
+		"another kind":          {func(s *v1alpha1.GateExceptionSpec) { s.Match.Kinds = []string{"Pod"} }, false},
 		"without label": {func(s *v1alpha1.GateExceptionSpec) {
 			s.Match.ObjectSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}
 		}, false},
@@ -393,8 +397,13 @@ func TestExceptions(t *testing.T) {
 	}
 	for name, c := range cases {
 		g := newGate(t, map[string]string{"nodeport": denyNodePort}, policies.Options{Now: func() time.Time { return now },
-			Exceptions: []v1alpha1.GateException{exception(c.change)}}, gatePolicy("nodeport", nil))
+			Exceptions: []v1alpha1.GateException{exception(c.change)}}, gatePolicy("nodeport", nil), gatePolicy("another", func(s *v1alpha1.GatePolicySpec) {
+			s.Rule, s.Match.ExcludedNamespaces = "test-nodeport", []string{"shop"}
+		}))
 		d := g.Review(context.Background(), create(t, nodePort))
+		if said := strings.HasSuffix(d.Findings[0].Message, "; exception legacy excused it until 2026-05-01T12:00:00Z"); said != (name == "expired") {
+			t.Errorf("%s: an expired exception is named: %t", name, said)
+		}
 		if len(d.Findings) != 1 || d.Allowed() != c.excused || (d.Findings[0].Excused == "legacy: moves in June") != c.excused {
 			t.Errorf("%s: %+v", name, d)
 		}
