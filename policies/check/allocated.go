@@ -20,7 +20,7 @@ func WithAllocated(object, stored engine.Document) (engine.Document, error) {
 	}
 	single := spec.Get("ipFamilyPolicy").Text() == string(corev1.IPFamilyPolicySingleStack)
 	for _, key := range []string{"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"} {
-		if spec.Get(key).Exists() {
+		if given := spec.Get(key); given.Text() != "" || given.Len() > 0 {
 			continue
 		}
 		value := before.Get(key)

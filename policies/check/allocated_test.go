@@ -14,6 +14,7 @@ func TestWithAllocated(t *testing.T) {
 	for name, c := range map[string]struct{ spec, stored, want string }{
 		"node port": {`{"type":"NodePort","ports":[{"port":80}]}`, `{"type":"NodePort",` + single + `,"ports":[{"port":80,"nodePort":30080}]}`,
 			`{"type":"NodePort",` + single + `,"ports":[{"port":80,"nodePort":30080}]}`},
+		"written as empty": {`{"clusterIP":"","clusterIPs":[],"ipFamilies":null,"ipFamilyPolicy":null}`, `{` + single + `}`, `{` + single + `}`},
 		"by name": {`{"type":"NodePort","ports":[{"name":"b","port":80},{"name":"c","port":81}]}`,
 			`{"type":"NodePort","ports":[{"name":"a","port":80,"nodePort":30080},{"name":"b","port":81,"nodePort":30081}]}`,
 			`{"type":"NodePort","ports":[{"name":"b","port":80,"nodePort":30081},{"name":"c","port":81}]}`},

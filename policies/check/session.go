@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/sluice-gate/sluice/policies"
@@ -129,9 +130,10 @@ func (s *session) concerns(kind schema.GroupKind) bool {
 		slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return strings.EqualFold(k.Kind, kind.Kind) })
 }
 
-// judges tells whether some policy judges a kind of this name.
+// judges tells whether some policy judges a kind of this name, and it may be half of an object: values of many Helm charts say
+// by a kind alone whether they make a Deployment, a DaemonSet or a StatefulSet.
 func (s *session) judges(kind string) bool {
-	return slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return k.Kind == kind })
+	return slices.ContainsFunc(s.gate.Kinds(), func(k schema.GroupKind) bool { return k.Kind == kind && k.Group != appsv1.GroupName })
 }
 
 // subject is an object on its way through the gate.
