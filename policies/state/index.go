@@ -147,6 +147,7 @@ func (x *Index) Delete(kind schema.GroupKind, namespace, name string) {
 	if f := x.kinds[kind][namespace]; f != nil {
 		if f.remove(name); len(f.objects) == 0 {
 			delete(x.kinds[kind], namespace)
+			x.read.drop(f)
 		}
 	}
 	x.mu.Unlock()
@@ -177,6 +178,9 @@ func (x *Index) retain(kind schema.GroupKind, names map[types.NamespacedName]boo
 func (x *Index) forget(kind schema.GroupKind) {
 	x.mu.Lock()
 	delete(x.kinds, kind)
+	if kind == networkPolicyKind {
+		x.read = readFolders{}
+	}
 	x.mu.Unlock()
 	if kind == ingressKind {
 		x.hosts.forget()

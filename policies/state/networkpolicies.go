@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-gate/sluice/policies/engine"
 )
@@ -28,13 +29,17 @@ func (x *Index) namespacePolicies(namespace string) (*NamespacePolicies, error) 
 	entries := x.entries(networkPolicyKind, namespace)
 	x.mu.RLock()
 	f := x.kinds[networkPolicyKind][namespace]
-	known, of := NewNamespacePolicies(nil), []*entry(nil)
+	var known *NamespacePolicies
+	var of []*entry
 	if f != nil && f.policies != nil {
 		f.asked.Store(true)
 		known, of = f.policies, f.policiesOf
 	}
 	x.mu.RUnlock()
-	if len(of) > 0 && sameEntries(of, entries) {
+	switch {
+	case known == nil:
+		known = NewNamespacePolicies(nil)
+	case sameEntries(of, entries):
 		return known, nil
 	}
 	from, to, with := changed(of, entries)
@@ -95,6 +100,14 @@ func (r *readFolders) keep(f *folder, size int) {
 		}
 		r.size -= next.read
 		next.unread()
+	}
+}
+
+// drop is for a folder that is gone: nothing of it is kept. It needs the index's lock.
+func (r *readFolders) drop(f *folder) {
+	if f.read > 0 {
+		r.size -= f.read
+		r.folders = slices.DeleteFunc(r.folders, func(g *folder) bool { return g == f })
 	}
 }
 

@@ -124,6 +124,21 @@ func TestANetworkPolicyThatCanNotBeReadIsAnError(t *testing.T) {
 	}
 }
 
+// Of a namespace that is gone, and of a kind that nobody asks about any more, nothing is kept or counted.
+func TestNetworkPoliciesThatAreGoneAreNotKept(t *testing.T) {
+	x := NewIndex()
+	for _, gone := range []func(){func() { x.Delete(networkPolicyKind, "shop", "a") }, func() { x.forget(networkPolicyKind) }} {
+		x.Put(networkPolicy(t, "a", "10.0.0.0/8"))
+		if got := policyNames(preparedPolicies(t, x)); got != "a 10.0.0.0/8" || x.read.size != 1 {
+			t.Errorf("got %s, %d counted", got, x.read.size)
+		}
+		gone()
+		if got := preparedPolicies(t, x); len(got) != 0 || x.read.size != 0 || len(x.read.folders) != 0 {
+			t.Errorf("got %s, %d counted in %d folders", policyNames(got), x.read.size, len(x.read.folders))
+		}
+	}
+}
+
 // What is kept of NetworkPolicies that were read is bounded, and what is asked for often stays.
 func TestOfManyNetworkPoliciesTheLatestAreKept(t *testing.T) {
 	raw := []byte(`{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"p"},"spec":{"podSelector":{}}}`)
