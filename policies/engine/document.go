@@ -188,3 +188,19 @@ func (d Document) With(key string, value Document) Document {
 	}
 	return Document{object}
 }
+
+// Settled is the document, for who hands it to evaluations that run at the same time. OPA sorts the keys of an object when they are
+// first iterated over, and copies an object (for `with input.x`) without waiting for that: they are sorted here.
+func (d Document) Settled() Document {
+	settle(d.value)
+	return d
+}
+
+func settle(value ast.Value) {
+	switch v := value.(type) {
+	case *ast.Array:
+		v.Foreach(func(element *ast.Term) { settle(element.Value) })
+	case ast.Object:
+		v.Foreach(func(_, member *ast.Term) { settle(member.Value) })
+	}
+}

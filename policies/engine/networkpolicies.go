@@ -71,7 +71,7 @@ func arrayOf(objects []func() (Document, error)) (*ast.Term, error) {
 		if err != nil {
 			return nil, err
 		}
-		terms[i] = ast.NewTerm(object.value)
+		terms[i] = ast.NewTerm(object.Settled().value)
 	}
 	return ast.ArrayTerm(terms...), nil
 }

@@ -71,5 +71,5 @@ func newRepetition(text string, depth int) *repetition {
 	if err != nil {
 		panic(err) // it was read a moment ago
 	}
-	return &repetition{s.text, value, s.values}
+	return &repetition{s.text, Document{value}.Settled().value, s.values}
 }

@@ -83,6 +83,7 @@ func (e *entry) document() (engine.Document, error) {
 	}
 	document, err := e.read()
 	if err == nil {
+		document = document.Settled()
 		e.parsed.Store(&document)
 	}
 	return document, err
@@ -118,7 +119,7 @@ func (x *Index) Put(object engine.Document) {
 		name = metadata.Get("generateName").Text() + "…" + strconv.Itoa(x.unnamed)
 		x.mu.Unlock()
 	}
-	e := &entry{name: name}
+	e, object := &entry{name: name}, object.Settled()
 	e.parsed.Store(&object)
 	kind, namespace := kindOf(object), metadata.Get("namespace").Text()
 	x.insert(kind, namespace, e)
