@@ -80,22 +80,40 @@ deny contains {"msg": msg, "field": field, "fix": fix} if {
 deny contains {"msg": msg, "field": field, "fix": fix} if {
 	some prefix in input.parameters.prefixes
 	target := input.request.object.metadata.annotations[concat("/", [prefix, "rewrite-target"])]
-	captures_escaped(target)
+	used := captures_escaped(target)
 	some i, rule in input.request.object.spec.rules
 	some j, path in rule.http.paths
-	regex.match(`\(([^?)][^)]*)?\(([^?]|$)`, regex.replace(path.path, `\\.|\[[^\]]*\]|\(\?[^()]*\)`, ""))
+	overlap(path.path, used)
 	nginx.may_serve(input.request.object)
 	field := sprintf("spec.rules[%d].http.paths[%d].path", [i, j])
 	fix := `begin a group that stands around another with (?:, and count the captures in rewrite-target anew`
 	msg := sprintf("path %.60q has captures within others, which rewrite-target %.60q escapes twice (CVE-2026-9256)", [path.path, target])
 }
 
-# captures_escaped holds for a target with several captures and no variable that is a redirect or has a query.
-captures_escaped(target) if {
+# captures_escaped are the captures of a target with several, and no variable, that is a redirect or has a query.
+captures_escaped(target) := used if {
 	regex.match(`^https?://|\?`, target)
 	regex.match(`^([^$]|\$[0-9])*$`, target)
-	count({capture | some capture in regex.find_n(`\$[1-9]`, target, -1)}) > 1
+	used := {to_number(trim_prefix(capture, "$")) | some capture in regex.find_n(`\$[1-9]`, target, -1)}
+	count(used) > 1
 }
+
+# overlap holds for a path in which one of the captures is within another: no parenthesis between their beginnings closes it.
+overlap(path, captures) if {
+	parts := regex.find_n(`\(\?P?<[A-Za-z_]|\(\??|\)`, regex.replace(path, `\\.|\[[^\]]*\]`, ""), -1)
+	begins := [at | some at, part in parts; not part in {"(?", ")"}]
+	some outer in captures
+	some inner in captures
+	from := begins[outer - 1]
+	to := begins[inner - 1]
+	from < to
+	open := [sum([step(part) | some part in array.slice(parts, from, at + 1)]) | some at in numbers.range(from, to)]
+	min(open) > 0
+}
+
+step(")") := -1
+
+step(part) := 1 if part != ")"
 
 # annotations_of are the rows for a prefix. Those of nginx.org don't differ from those of nginx.com.
 annotations_of(prefix) := f5 if {

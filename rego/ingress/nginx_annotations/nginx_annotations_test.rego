@@ -181,6 +181,9 @@ test_captures_within_captures if {
 	}}
 	count(rewritten("/(a(b))", "https://example.com/$1$2")) == 1
 	count(rewritten("/((?:a)(b))", "/?$1$2")) == 1
+	count(rewritten("/(a(?:b(?:c)d)(e))", "/?$1$2")) == 1
+	count(rewritten("/(?P<a>a(?<b>b))", "/?$1$2")) == 1
+	count(rewritten("/(a)(b(c", "/?$2$3")) == 1
 }
 
 test_captures_side_by_side if {
@@ -190,6 +193,12 @@ test_captures_side_by_side if {
 	every target in ["/$1/$2", "/?x=$1", "/?x=$1&y=$1", "/?x=$1&y=$2&z=$host", "/?x=y"] {
 		rewritten("/(a(b))", target) == set()
 	}
+
+	# One within another that the target leaves alone, or has alone.
+	rewritten("/api(/v([0-9]+))?/(.*)", "/$3?version=$2") == set()
+	rewritten("/(en(-gb)?)/(.*)", "/$3?lang=$1") == set()
+	rewritten("/(a)(?<!b)(c)", "/?$1$2") == set()
+	rewritten("/(a)", "/?$1$2") == set()
 }
 
 test_variables_only_whole if {
