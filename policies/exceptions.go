@@ -101,8 +101,8 @@ func (g *Gate) NextExpiry(at time.Time) (time.Time, bool) {
 }
 
 // excuse takes the effect of findings that an exception covers. They stay visible as audits. An exception
-// whose namespaceSelector nobody can answer excuses nothing. A denial names those that covered it until they
-// expired.
+// whose namespaceSelector nobody can answer excuses nothing. A denial names the last one that covered it until
+// it expired.
 func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup, findings []Finding) {
 	if len(findings) == 0 {
 		return
@@ -121,11 +121,11 @@ func (g *Gate) excuse(ctx context.Context, r Request, namespace *namespaceLookup
 			}
 		}
 	}
-	for _, e := range expired {
-		for i := range findings {
-			if findings[i].Effect == EffectDeny && slices.Contains(e.policies, findings[i].Policy) {
-				findings[i].Message += fmt.Sprintf("; exception %s excused it until %s", e.name, e.expires.UTC().Format(time.RFC3339))
-			}
+	slices.SortStableFunc(expired, func(a, b exception) int { return b.expires.Compare(a.expires) })
+	for i := range findings {
+		at := slices.IndexFunc(expired, func(e exception) bool { return slices.Contains(e.policies, findings[i].Policy) })
+		if at >= 0 && findings[i].Effect == EffectDeny {
+			findings[i].Message += fmt.Sprintf("; exception %s excused it until %s", expired[at].name, expired[at].expires.UTC().Format(time.RFC3339))
 		}
 	}
 }

@@ -25,17 +25,22 @@ deny contains sprintf("%d", [n]) if n := keys with input.request.dryRun as true`
 	walks := newGate(t, map[string]string{"walks": `deny contains sprintf("%d", [count({key | some key, _ in input.request.userInfo.extra})])`}, policies.Options{}, gatePolicy("walks", nil))
 	for range 50 {
 		reader := engine.NewReviewReader()
+		if _, err := reader.Read(text); err != nil { // what the first reads is nobody else's
+			t.Fatal(err)
+		}
 		var reviews sync.WaitGroup
-		for i := range 5 { // what the first reads is nobody else's
-			review, err := reader.Read(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			request, err := policies.NewRequest(review.Get("request"))
-			if err != nil {
-				t.Fatal(err)
-			}
+		for i := range 4 {
 			reviews.Go(func() {
+				review, err := reader.Read(text)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request, err := policies.NewRequest(review.Get("request"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				g := []*policies.Gate{copies, walks}[i%2]
 				if d := g.Review(t.Context(), request); len(d.Findings) != 1 || d.Findings[0].Message != "60" {
 					t.Errorf("%+v", d)

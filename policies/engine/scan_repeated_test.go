@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sluice-gate/sluice/policies/engine"
@@ -66,21 +65,4 @@ func TestRepetitionsCount(t *testing.T) {
 			t.Errorf("%d objects: %v, without a reader %v", c.objects, err, plain)
 		}
 	}
-}
-
-func TestReviewsAreReadAtTheSameTime(t *testing.T) {
-	reader := engine.NewReviewReader()
-	var readers sync.WaitGroup
-	for i := range 8 {
-		readers.Go(func() {
-			for j := range 200 {
-				text := fmt.Sprintf(`{"request":{"kind":{"kind":"Ingress"},"userInfo":{"username":"u%d","groups":["a","b"]}}}`, (i+j)%20)
-				got, err := reader.Read([]byte(text))
-				if want, _ := engine.ParseJSON([]byte(text)); err != nil || !got.Equal(want) {
-					t.Errorf("got %v, %v, want %v", got, err, want)
-				}
-			}
-		})
-	}
-	readers.Wait()
 }
