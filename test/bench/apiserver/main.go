@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) (err error) {
 	certDir := flags.String("cert-dir", "", "certificates of the hook")
 	p := plan{}
 	flags.IntVar(&p.objects, "objects", 2000, "Ingresses and NetworkPolicies for each hook")
-	flags.IntVar(&p.turn, "turn", 200, "objects that are written before it is another hook's turn")
+	flags.IntVar(&p.turn, "turn", 50, "objects that are written before it is another hook's turn")
 	flags.IntVar(&p.clients, "clients", 8, "clients that write at the same time")
 	length := flags.Duration("soak", 0, "in place of comparing, have Sluice asked about writes for so long, and see whether it grows")
 	if err := flags.Parse(args); err != nil {
