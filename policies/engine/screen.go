@@ -19,9 +19,8 @@ import (
 // evaluator would take too long for, and of equal numbers that are written differently, such as 1 and 1.0, which no API server
 // sends, the other may be in a message.
 type screen struct {
-	verbs     []map[Verb]*document // of the unit's policies
-	documents int
-	pool      sync.Pool
+	verbs []map[Verb]*document // of the unit's policies
+	pool  sync.Pool
 }
 
 // screenSteps bounds how many expressions are tried for one input: what takes longer is the evaluator's.
@@ -39,7 +38,7 @@ const (
 
 // newScreen reads what u has compiled.
 func newScreen(u *unit) *screen {
-	r := screenReader{compiler: u.compiler, known: map[string]*document{}, builtins: evaluationBuiltins()}
+	r := newScreenReader(u.compiler)
 	out := &screen{verbs: make([]map[Verb]*document, len(u.policies))}
 	for i, policy := range u.policies {
 		out.verbs[i] = map[Verb]*document{}
@@ -49,8 +48,7 @@ func newScreen(u *unit) *screen {
 			}
 		}
 	}
-	out.documents = len(r.known)
-	out.pool.New = func() any { return newScreening(out.documents) }
+	out.pool.New = func() any { return newScreening(len(r.known), r.paths.all) }
 	return out
 }
 
@@ -115,6 +113,9 @@ type screening struct {
 	trail   []int       // slots in the order in which they were bound
 	values  []documentValue
 	read    []int // documents in values
+	paths   []inputPath
+	reached []reached
+	visited []int32 // places in reached
 
 	arguments  []*ast.Term // of all calls that are being made
 	output     *ast.Term   // of the last call of a built-in function
@@ -122,8 +123,8 @@ type screening struct {
 	takeOutput func(*ast.Term) error
 }
 
-func newScreening(documents int) *screening {
-	s := &screening{values: make([]documentValue, documents)}
+func newScreening(documents int, all []inputPath) *screening {
+	s := &screening{values: make([]documentValue, documents), paths: all, reached: make([]reached, len(all))}
 	s.takeOutput = func(output *ast.Term) error {
 		s.output = output
 		s.outputs++
@@ -143,9 +144,12 @@ func (s *screening) forget() {
 	for _, id := range s.read {
 		s.values[id] = documentValue{}
 	}
+	for _, number := range s.visited {
+		s.reached[number] = reached{}
+	}
 	clear(s.slots[:cap(s.slots)])
 	clear(s.arguments[:cap(s.arguments)])
-	s.slots, s.trail, s.arguments, s.read = s.slots[:0], s.trail[:0], s.arguments[:0], s.read[:0]
+	s.slots, s.trail, s.arguments, s.read, s.visited = s.slots[:0], s.trail[:0], s.arguments[:0], s.read[:0], s.visited[:0]
 	s.input, s.output, s.meter, s.context = nil, nil, nil, topdown.BuiltinContext{}
 }
 

@@ -54,9 +54,9 @@ func TestScreensAgreeAboutDenseRules(t *testing.T) {
 // comparedByRule asks a screen and the evaluator about every rule of a unit, and counts what the screen found out.
 func comparedByRule(t *testing.T, known map[result]int, u *unit, object, source string) {
 	t.Helper()
-	documents, count := documentsOf(t, u)
+	documents, reader := documentsOf(t, u)
 	input := randomInput(t, object)
-	s := newScreening(count)
+	s := newScreening(len(reader.known), reader.paths.all)
 	ctx := withResults(context.Background(), nil)
 	s.input, s.meter = input, newMeter(ctx, Budget{Time: time.Minute, Steps: screenSteps})
 	s.context.Context, s.context.Cancel = ctx, s.meter
@@ -79,25 +79,25 @@ type asked struct {
 	body     ast.Body
 }
 
-// documentsOf are the rules of a unit that take no arguments, and how many a screen knows.
-func documentsOf(t *testing.T, u *unit) (out []asked, count int) {
+// documentsOf are the rules of a unit that take no arguments, and what has read them.
+func documentsOf(t *testing.T, u *unit) (out []asked, r *screenReader) {
 	t.Helper()
-	r := bodyReader{screenReader: &screenReader{compiler: u.compiler, known: map[string]*document{}, builtins: evaluationBuiltins()}}
+	r = newScreenReader(u.compiler)
 	for _, file := range slices.Sorted(maps.Keys(u.compiler.Modules)) {
 		for _, rule := range u.compiler.Modules[file].Rules {
 			name := rule.Ref().GroundPrefix()
-			read := r.ref(name)
-			if len(rule.Head.Args) > 0 || len(read.path) > 0 { // a function, or a part of rules such as a[x]
+			read, rest := r.named(name)
+			if len(rule.Head.Args) > 0 || len(rest) > 0 { // a function, or a part of rules such as a[x]
 				continue
 			}
 			body, err := u.compiler.QueryCompiler().Compile(ast.NewBody(ast.Equality.Expr(ast.VarTerm("out"), ast.NewTerm(name))))
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, asked{name.String(), read.document, body})
+			out = append(out, asked{name.String(), read, body})
 		}
 	}
-	return out, len(r.known)
+	return out, r
 }
 
 // evaluate asks the evaluator; nil is undefined.

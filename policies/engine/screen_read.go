@@ -15,6 +15,7 @@ type document struct {
 	branches    bool // what it is may be the result of a function that has an else
 	definitions []*definition
 	fallback    *ast.Term // the value of a default rule; nil if there is none
+	alias       *operand  // the constant or the place that the name stands for; nil for others
 }
 
 // definition is one rule: its arguments, its body, and its value, or the element that it adds to a set.
@@ -30,22 +31,23 @@ type stepKind uint8
 
 const (
 	stepOpaque   stepKind = iota
-	stepHolds             // first, which is not false
-	stepEqual             // first = second
-	stepFunction          // a function of the rules, with operands
-	stepBuiltin           // a built-in function with operands
+	stepHolds             // an operand, which is not false
+	stepEqual             // two operands
+	stepFunction          // a function of the rules
+	stepBuiltin           // a built-in function
+	stepNot
 )
 
-// step is an expression of a body.
+// step is an expression of a body. All that is read of it in most reviews is one line of a processor's cache, as an operand is:
+// between two reviews an API server has used the cache, and what a rule costs is mostly how many lines it touches.
 type step struct {
-	kind          stepKind
-	negated       []step // the one expression behind not
-	first, second operand
-	function      *document
-	builtin       *topdown.Builtin
-	takesUnread   bool // of a built-in function
-	operands      []operand
-	out           *operand // nil for a call that is a condition
+	kind        stepKind
+	takesUnread bool      // of a built-in function
+	operands    []operand // what holds, the two that are equal, or those of a call
+	out         *operand  // nil for a call that is a condition
+	function    *document // of the rules
+	builtin     *topdown.Builtin
+	negated     []step // the one expression behind not
 }
 
 type operandKind uint8
@@ -54,24 +56,29 @@ const (
 	operandOpaque operandKind = iota
 	operandConstant
 	operandSlot
-	operandInput    // with a path
-	operandDocument // with a path
+	operandInput
+	operandDocument
 	operandArray
 	operandSet
 	operandObject
 	operandComprehension
 )
 
-// operand is a term.
+// operand is a term. A path may follow on any but a constant.
 type operand struct {
 	kind     operandKind
+	number   int32 // of a slot or a place
 	constant *ast.Term
-	slot     int // also the base of a path
+	more     *compound // of other kinds
+	path     []operand
+}
+
+// compound is what few operands have.
+type compound struct {
 	document *document
 	elements []operand // of an array or a set, or the values of an object
 	keys     []operand // of an object, in the order of its elements
 	inner    *comprehension
-	path     []operand
 }
 
 // comprehension makes a collection of the solutions of a body, which knows the variables of the body that it stands in.
@@ -87,18 +94,19 @@ func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path
 func (o *operand) isPattern() bool { return o.isVariable() || o.kind == operandArray }
 
 func (o *operand) understood() bool {
-	opaque := func(part operand) bool { return !part.understood() }
-	return o.kind != operandOpaque && !slices.ContainsFunc(slices.Concat(o.elements, o.keys, o.path), opaque)
+	parts := o.path
+	if o.more != nil {
+		parts = slices.Concat(parts, o.more.elements, o.more.keys)
+	}
+	return o.kind != operandOpaque && understood(parts)
+}
+
+func understood(operands []operand) bool {
+	return !slices.ContainsFunc(operands, func(o operand) bool { return !o.understood() })
 }
 
 func (s *step) understood() bool {
-	switch s.kind {
-	case stepHolds:
-		return s.first.understood()
-	case stepEqual:
-		return s.first.understood() && s.second.understood()
-	}
-	return (s.out == nil || s.out.understood()) && !slices.ContainsFunc(s.operands, func(o operand) bool { return !o.understood() })
+	return (s.out == nil || s.out.understood()) && understood(s.operands)
 }
 
 // screenReader reads compiled rules. Each document is read once.
@@ -106,6 +114,11 @@ type screenReader struct {
 	compiler *ast.Compiler
 	known    map[string]*document
 	builtins map[string]*topdown.Builtin
+	paths    inputPaths
+}
+
+func newScreenReader(compiler *ast.Compiler) *screenReader {
+	return &screenReader{compiler: compiler, known: map[string]*document{}, builtins: evaluationBuiltins(), paths: newInputPaths()}
 }
 
 // document reads the rules of a name; nil if there are none.
@@ -134,11 +147,38 @@ func (r *screenReader) document(name ast.Ref) *document {
 			d.branches = d.branches || d.definitions[len(d.definitions)-1].branches()
 		}
 	}
+	if len(d.definitions) == 1 && !d.set && !d.opaque && d.fallback == nil {
+		d.alias = d.definitions[0].alias()
+	}
 	return d
 }
 
+// alias is the constant or the place that a definition gives a name to, by a value, or by a variable that is equal to it.
+func (d *definition) alias() *operand {
+	value := &d.value
+	switch {
+	case d.otherwise != nil || len(d.arguments) > 0:
+		return nil
+	case len(d.body) == 0:
+	case len(d.body) == 1 && d.body[0].kind == stepEqual && value.isVariable():
+		a, b := &d.body[0].operands[0], &d.body[0].operands[1]
+		switch {
+		case a.isVariable() && a.number == value.number:
+			value = b
+		case b.isVariable() && b.number == value.number:
+			value = a
+		}
+	default:
+		return nil
+	}
+	if len(value.path) > 0 || value.kind != operandConstant && value.kind != operandInput {
+		return nil
+	}
+	return value
+}
+
 func (r *screenReader) definition(rule *ast.Rule) *definition {
-	body := bodyReader{screenReader: r, slots: map[ast.Var]int{}}
+	body := bodyReader{screenReader: r, slots: map[ast.Var]int32{}}
 	d := &definition{arguments: body.operands(rule.Head.Args), body: body.steps(rule.Body)}
 	value := rule.Head.Value
 	if rule.Head.RuleKind() == ast.MultiValue {
@@ -162,7 +202,7 @@ func (d *definition) branches() bool {
 // bodyReader reads one body.
 type bodyReader struct {
 	*screenReader
-	slots map[ast.Var]int
+	slots map[ast.Var]int32
 }
 
 func (r *bodyReader) steps(body ast.Body) []step {
@@ -173,11 +213,18 @@ func (r *bodyReader) steps(body ast.Body) []step {
 			next = step{}
 		}
 		if expr.Negated {
-			next = step{negated: []step{next}}
+			next = step{kind: stepNot, negated: []step{next}}
 		}
-		out = append(out, next)
+		if !next.isTrue() {
+			out = append(out, next)
+		}
 	}
 	return out
+}
+
+// isTrue tells that a step is the body of a rule that has none.
+func (s *step) isTrue() bool {
+	return s.kind == stepHolds && s.operands[0].kind == operandConstant && s.operands[0].constant.Value == ast.Value(ast.Boolean(true))
 }
 
 func (r *bodyReader) step(expr *ast.Expr) step {
@@ -186,7 +233,7 @@ func (r *bodyReader) step(expr *ast.Expr) step {
 	}
 	switch terms := expr.Terms.(type) {
 	case *ast.Term:
-		return step{kind: stepHolds, first: r.operand(terms)}
+		return step{kind: stepHolds, operands: []operand{r.operand(terms)}}
 	case []*ast.Term:
 		return r.call(expr, terms)
 	}
@@ -195,7 +242,7 @@ func (r *bodyReader) step(expr *ast.Expr) step {
 
 func (r *bodyReader) call(expr *ast.Expr, terms []*ast.Term) step {
 	if expr.IsEquality() {
-		return step{kind: stepEqual, first: r.operand(terms[1]), second: r.operand(terms[2])}
+		return step{kind: stepEqual, operands: r.operands(terms[1:3])}
 	}
 	name, ok := terms[0].Value.(ast.Ref)
 	if !ok {
@@ -262,8 +309,9 @@ func (r *bodyReader) operand(term *ast.Term) operand {
 }
 
 // collection is one that has variables.
-func (r *bodyReader) collection(value ast.Value) (out operand) {
-	element := func(term *ast.Term) { out.elements = append(out.elements, r.operand(term)) }
+func (r *bodyReader) collection(value ast.Value) operand {
+	out := operand{more: &compound{}}
+	element := func(term *ast.Term) { out.more.elements = append(out.more.elements, r.operand(term)) }
 	switch value := value.(type) {
 	case *ast.Array:
 		out.kind = operandArray
@@ -274,7 +322,7 @@ func (r *bodyReader) collection(value ast.Value) (out operand) {
 	case ast.Object:
 		out.kind = operandObject
 		value.Foreach(func(key, value *ast.Term) {
-			out.keys = append(out.keys, r.operand(key))
+			out.more.keys = append(out.more.keys, r.operand(key))
 			element(value)
 		})
 	}
@@ -290,7 +338,7 @@ func (r *bodyReader) comprehension(term *ast.Term, kind operandKind, body ast.Bo
 	if !inner.value.understood() {
 		return operand{}
 	}
-	return operand{kind: operandComprehension, inner: inner}
+	return operand{kind: operandComprehension, more: &compound{inner: inner}}
 }
 
 // isConstant tells whether a term is its own value. The value of a default rule may be a comprehension or a template
@@ -301,16 +349,16 @@ func isConstant(term *ast.Term) bool { return term.IsGround() && ast.IsConstant(
 func (r *bodyReader) base(name ast.Var) operand {
 	switch {
 	case name.Equal(ast.InputRootDocument.Value):
-		return operand{kind: operandInput}
+		return operand{kind: operandInput, number: wholeInput}
 	case name.Equal(ast.DefaultRootDocument.Value):
 		return operand{}
 	}
 	slot, ok := r.slots[name]
 	if !ok {
-		slot = len(r.slots)
+		slot = int32(len(r.slots)) //nolint:gosec // a body has few variables
 		r.slots[name] = slot
 	}
-	return operand{kind: operandSlot, slot: slot}
+	return operand{kind: operandSlot, number: slot}
 }
 
 func (r *bodyReader) ref(ref ast.Ref) operand {
@@ -319,14 +367,48 @@ func (r *bodyReader) ref(ref ast.Ref) operand {
 		return operand{}
 	}
 	if !ref.HasPrefix(ast.DefaultRootRef) {
-		out := r.base(head)
-		out.path = r.operands(ref[1:])
-		return out
+		return r.follow(r.base(head), r.operands(ref[1:]))
 	}
+	switch d, rest := r.named(ref); {
+	case d == nil:
+		return operand{}
+	case d.alias != nil:
+		return r.follow(*d.alias, r.operands(rest))
+	default:
+		return operand{kind: operandDocument, more: &compound{document: d}, path: r.operands(rest)}
+	}
+}
+
+// named finds the document at the beginning of a reference, and what follows on its name.
+func (r *screenReader) named(ref ast.Ref) (*document, ast.Ref) {
 	for n := 2; n <= len(ref) && ref[:n].IsGround(); n++ {
 		if d := r.document(ref[:n]); d != nil {
-			return operand{kind: operandDocument, document: d, path: r.operands(ref[n:])}
+			return d, ref[n:]
 		}
 	}
-	return operand{}
+	return nil, nil
+}
+
+// follow is what a path leads to. What constants lead to in a constant is one, and in the input a place.
+func (r *screenReader) follow(from operand, path []operand) operand {
+	for len(path) > 0 && path[0].kind == operandConstant {
+		if from.kind == operandInput {
+			from.number = r.paths.within(from.number, path[0].constant)
+		} else if value := constantAt(from, path[0].constant); value != nil {
+			from.constant = value
+		} else {
+			break
+		}
+		path = path[1:]
+	}
+	from.path = path
+	return from
+}
+
+// constantAt is nil for what is no constant, or has nothing there.
+func constantAt(from operand, key *ast.Term) *ast.Term {
+	if from.kind != operandConstant {
+		return nil
+	}
+	return lookup(from.constant.Value, key)
 }

@@ -94,7 +94,8 @@ func (f solving) steps(at int) result {
 		return unsure
 	}
 	st := &f.body[at]
-	if st.negated != nil {
+	switch st.kind {
+	case stepNot:
 		inner := solving{screening: f.screening, base: f.base, goal: goal{body: st.negated}}
 		switch inner.steps(0) {
 		case none:
@@ -102,13 +103,10 @@ func (f solving) steps(at int) result {
 		case found:
 			return none
 		}
-		return unsure
-	}
-	switch st.kind {
 	case stepHolds:
-		return f.each(&st.first, test{}, at)
+		return f.each(&st.operands[0], test{}, at)
 	case stepEqual:
-		return f.equal(&st.first, &st.second, at)
+		return f.equal(&st.operands[0], &st.operands[1], at)
 	case stepFunction, stepBuiltin:
 		if st.kind == stepFunction && st.out != nil && !f.isFree(st.out) {
 			return unsure // to the evaluator, f(x, 1) is no reason to stop before the else that makes f(x) be 1
@@ -123,7 +121,9 @@ func (f solving) steps(at int) result {
 }
 
 // isFree tells whether an operand is a variable that is not bound.
-func (f solving) isFree(o *operand) bool { return o.isVariable() && f.slots[f.base+o.slot] == nil }
+func (f solving) isFree(o *operand) bool {
+	return o.isVariable() && f.slots[f.base+int(o.number)] == nil
+}
 
 // test is what a value has to pass: to match an operand, to equal a term, or not to be false.
 type test struct {
@@ -184,7 +184,7 @@ func (f solving) matching(o *operand, value *ast.Term, at int) result {
 func (f solving) match(o *operand, value *ast.Term, otherwise *result) bool {
 	switch {
 	case o.isVariable():
-		slot := f.base + o.slot
+		slot := f.base + int(o.number)
 		if bound := f.slots[slot]; bound != nil {
 			return same(bound, value)
 		}
@@ -193,11 +193,11 @@ func (f solving) match(o *operand, value *ast.Term, otherwise *result) bool {
 		return true
 	case o.kind == operandArray:
 		array, ok := plain(value).Value.(*ast.Array)
-		if !ok || array.Len() != len(o.elements) {
+		if !ok || array.Len() != len(o.more.elements) {
 			return false
 		}
-		for i := range o.elements {
-			if !f.match(&o.elements[i], array.Elem(i), otherwise) {
+		for i := range o.more.elements {
+			if !f.match(&o.more.elements[i], array.Elem(i), otherwise) {
 				return false
 			}
 		}

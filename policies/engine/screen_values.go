@@ -47,7 +47,7 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 	case operandConstant:
 		return o.constant, found
 	case operandSlot:
-		if bound := f.slots[f.base+o.slot]; bound != nil {
+		if bound := f.slots[f.base+int(o.number)]; bound != nil {
 			return bound, found
 		}
 		return nil, free
@@ -55,14 +55,17 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 		if f.input == nil {
 			return nil, unsure
 		}
-		return f.input, found
+		if term := f.at(o.number); term != nil {
+			return term, found
+		}
+		return nil, none
 	case operandDocument:
-		if len(o.path) > 0 && f.narrows(o.document, &o.path[0]) {
+		if len(o.path) > 0 && f.narrows(o.more.document, &o.path[0]) {
 			return nil, unsure
 		}
-		return f.document(o.document)
+		return f.document(o.more.document)
 	case operandArray, operandSet:
-		terms, known := f.valuesOf(o.elements)
+		terms, known := f.valuesOf(o.more.elements)
 		if known != found {
 			return nil, known
 		}
@@ -71,17 +74,17 @@ func (f solving) beginning(o *operand) (*ast.Term, result) {
 		}
 		return ast.ArrayTerm(terms...), found
 	case operandObject:
-		keys, known := f.valuesOf(o.keys)
+		keys, known := f.valuesOf(o.more.keys)
 		if known != found {
 			return nil, known
 		}
-		values, known := f.valuesOf(o.elements)
+		values, known := f.valuesOf(o.more.elements)
 		if known != found {
 			return nil, known
 		}
 		return objectOf(keys, values)
 	case operandComprehension:
-		return f.comprehend(o.inner)
+		return f.comprehend(o.more.inner)
 	}
 	return nil, unsure
 }
