@@ -53,12 +53,19 @@ func (g *Gate) exemption(r Request) string {
 	if namespace != "" && slices.ContainsFunc(g.exemptNamespaces, func(glob string) bool { return matchGlob(glob, namespace) }) {
 		return "namespace " + namespace + " is exempt"
 	}
-	isAPIServer := kind == schema.GroupKind{Kind: "Service"} || kind == schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"} ||
-		kind == schema.GroupKind{Kind: "Endpoints"}
-	if isAPIServer && namespace == "default" && r.Name == "kubernetes" {
+	if APIServerKeeps(kind) && namespace == "default" && r.Name == "kubernetes" {
 		return "default/kubernetes is the API server's own"
 	}
 	return ""
+}
+
+// APIServerKeeps tells the kinds of which the API server writes an object of its own, default/kubernetes.
+func APIServerKeeps(kind schema.GroupKind) bool {
+	switch kind {
+	case schema.GroupKind{Kind: "Service"}, schema.GroupKind{Kind: "Endpoints"}, schema.GroupKind{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:
+		return true
+	}
+	return false
 }
 
 // matchGlob matches a name against a pattern in which * stands for any characters.

@@ -19,6 +19,9 @@ import (
 type hook struct {
 	mutating bool
 	workload bool
+	// core is the entry whose matchConditions keep from Sluice what the API server and Sluice themselves write. Conditions cost an
+	// API server as much as a tenth of a review: the kinds that people write most have none.
+	core bool
 	// only is engine.HostNetwork for the entry whose matchConditions keep all other workloads from Sluice.
 	only string
 	// keeps is the name of an entry by which what policies generated is kept; "" for those that judge and repair.
@@ -36,13 +39,16 @@ const (
 // holdHook is the one whose rules wait until all namespaces that need not wait are marked.
 func holdHook() hook { return hook{mutating: true, keeps: holdPods} }
 
+// hooks are in the order in which they are shipped: whoever applies a list settles its order.
 func hooks() []hook {
 	return []hook{{}, {workload: true}, {workload: true, only: engine.HostNetwork}, {mutating: true}, {mutating: true, workload: true},
-		{keeps: guardGenerated}, {keeps: guardNamespaces}, {keeps: guardPods}, holdHook()}
+		{keeps: guardGenerated}, {keeps: guardNamespaces}, {keeps: guardPods}, holdHook(), {core: true}, {mutating: true, core: true}}
 }
 
 // wider is the entry that sends all that h sends, and more.
-func (h hook) wider() hook { return hook{mutating: h.mutating, workload: h.workload, keeps: h.keeps} }
+func (h hook) wider() hook {
+	return hook{mutating: h.mutating, workload: h.workload, core: h.core, keeps: h.keeps}
+}
 
 // name is the entry's name in its configuration.
 func (h hook) name() string {
@@ -58,6 +64,8 @@ func (h hook) name() string {
 		name += "-" + h.only
 	case h.workload:
 		name += "-workloads"
+	case h.core:
+		name += "-core"
 	}
 	return name + ".sluice.dev"
 }
@@ -71,6 +79,11 @@ func isWorkload(kind schema.GroupKind) bool {
 		return kind.Kind == "Pod" || kind.Kind == "ReplicationController" || kind.Kind == "PodTemplate"
 	}
 	return false
+}
+
+// isCore tells kinds of which not only people write objects: default/kubernetes is the API server's, and Sluice marks namespaces.
+func isCore(kind schema.GroupKind) bool {
+	return kind == namespaceKind || policies.APIServerKeeps(kind)
 }
 
 // interest is all that policies want to know of one kind at one hook.
@@ -115,7 +128,7 @@ func wantedOf(interests []policies.Interest) map[hook]map[schema.GroupKind]*inte
 				continue
 			}
 			for _, kind := range i.Kinds {
-				h := hook{workload: isWorkload(kind), only: i.Only}
+				h := hook{workload: isWorkload(kind), core: isCore(kind), only: i.Only}
 				if wanted[h.wider()][kind] != nil {
 					h = h.wider()
 				}
@@ -123,11 +136,11 @@ func wantedOf(interests []policies.Interest) map[hook]map[schema.GroupKind]*inte
 					want(wanted, h, kind, i)
 				}
 				if i.Patches {
-					want(wanted, hook{mutating: true, workload: h.workload}, kind, i)
+					want(wanted, hook{mutating: true, workload: h.workload, core: h.core}, kind, i)
 				}
 			}
 			if i.Leaving && i.Judges {
-				want(wanted, hook{}, namespaceKind, policies.Interest{Operations: []engine.Operation{engine.Update}})
+				want(wanted, hook{core: true}, namespaceKind, policies.Interest{Operations: []engine.Operation{engine.Update}})
 			}
 		}
 	}

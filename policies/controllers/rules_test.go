@@ -25,6 +25,7 @@ func served() meta.RESTMapper {
 	}{
 		{"networking.k8s.io", "v1", "Ingress", meta.RESTScopeNamespace},
 		{"", "v1", "Service", meta.RESTScopeNamespace},
+		{"networking.k8s.io", "v1", "Widget", meta.RESTScopeNamespace},
 		{"", "v1", "Namespace", meta.RESTScopeRoot},
 		{"", "v1", "Pod", meta.RESTScopeNamespace},
 		{"networking.k8s.io", "v1", "NetworkPolicy", meta.RESTScopeNamespace},
@@ -38,6 +39,7 @@ func served() meta.RESTMapper {
 var (
 	ingress    = schema.GroupKind{Group: "networking.k8s.io", Kind: "Ingress"}
 	service    = schema.GroupKind{Kind: "Service"}
+	widget     = schema.GroupKind{Group: "networking.k8s.io", Kind: "Widget"}
 	pod        = schema.GroupKind{Kind: "Pod"}
 	deployment = schema.GroupKind{Group: "apps", Kind: "Deployment"}
 	gateway    = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "Gateway"}
@@ -70,7 +72,8 @@ func TestRulesSendWhatPoliciesWantAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for h, want := range map[hook]string{
-		{}:                               "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced\n[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
+		{}:                               "[networking.k8s.io]/[v1] [ingresses] [CREATE DELETE UPDATE] Namespaced",
+		{core: true}:                     "[]/[v1] [services services/status] [CREATE UPDATE] Namespaced",
 		{workload: true}:                 "[]/[v1] [pods] [CREATE] Namespaced\n[apps]/[v1] [deployments] [CREATE] Namespaced",
 		{mutating: true}:                 "[networking.k8s.io]/[v1] [ingresses] [UPDATE] Namespaced",
 		{mutating: true, workload: true}: "",
@@ -102,7 +105,7 @@ func TestHostNetworkHasAnEntryOfItsOwn(t *testing.T) {
 		}},
 		"beside a policy for Services": {[]policies.Interest{judging([]schema.GroupKind{service}, engine.Create)}, map[hook]string{
 			{workload: true, only: engine.HostNetwork}: "[]/[v1] [pods] [CREATE UPDATE] Namespaced\n[apps]/[v1] [deployments] [CREATE UPDATE] Namespaced",
-			{}: "[]/[v1] [services] [CREATE] Namespaced",
+			{core: true}: "[]/[v1] [services] [CREATE] Namespaced",
 		}},
 	} {
 		for _, interests := range [][]policies.Interest{append([]policies.Interest{narrow}, c.others...), append(slices.Clone(c.others), narrow)} {
@@ -131,7 +134,7 @@ func TestRulesSendWhatLeaves(t *testing.T) {
 	leaving.Leaving = true
 	rules, _, err := rulesFor([]policies.Interest{leaving}, served())
 	const want = "[]/[v1] [namespaces] [UPDATE] Cluster\n[networking.k8s.io]/[v1] [ingresses] [DELETE UPDATE] Namespaced"
-	if got := text(rules[hook{}]); err != nil || got != want {
+	if got := text(rules[hook{core: true}]) + "\n" + text(rules[hook{}]); err != nil || got != want {
 		t.Errorf("%s, %v\nwant\n%s", got, err, want)
 	}
 }
@@ -143,16 +146,16 @@ func TestNoPoliciesSendNothing(t *testing.T) {
 }
 
 func TestCovers(t *testing.T) {
-	rules, _, _ := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress, service}, engine.Create, engine.Update)}, served())
+	rules, _, _ := rulesFor([]policies.Interest{judging([]schema.GroupKind{ingress, {Group: ingress.Group, Kind: "NetworkPolicy"}}, engine.Create, engine.Update)}, served())
 	present := rules[hook{}]
 	for name, c := range map[string]struct {
 		interest policies.Interest
 		want     bool
 	}{
 		"the same":          {judging([]schema.GroupKind{ingress}, engine.Create, engine.Update), true},
-		"less":              {judging([]schema.GroupKind{service}, engine.Create), true},
+		"less":              {judging([]schema.GroupKind{{Group: ingress.Group, Kind: "NetworkPolicy"}}, engine.Create), true},
 		"another operation": {judging([]schema.GroupKind{ingress}, engine.Create, engine.Delete), false},
-		"another kind":      {judging([]schema.GroupKind{{Kind: "Namespace"}}, engine.Create), false},
+		"another kind":      {judging([]schema.GroupKind{widget}, engine.Create), false},
 	} {
 		wanted, _, _ := rulesFor([]policies.Interest{c.interest}, served())
 		if got := covers(present, wanted[hook{}][0]); got != c.want {

@@ -21,8 +21,11 @@ func TestShippedHooks(t *testing.T) {
 	check := func(name string, failure *admissionv1.FailurePolicyType, rules []admissionv1.RuleWithOperations, conditions []admissionv1.MatchCondition) {
 		names = append(names, name)
 		ofPods := strings.Contains(name, "workloads") || strings.Contains(name, "host-network")
-		if ofPods && len(conditions) == 0 {
+		if conditional := ofPods || strings.HasSuffix(name, "-core.sluice.dev"); conditional && len(conditions) == 0 {
 			t.Errorf("%s has no matchConditions", name)
+		}
+		if slices.Contains([]string{"validate.sluice.dev", "mutate.sluice.dev"}, name) && len(conditions) > 0 {
+			t.Errorf("%s has matchConditions, for which every write of an Ingress or a NetworkPolicy pays", name)
 		}
 		forPolicies := strings.HasPrefix(name, "gate")
 		if forPolicies != (len(rules) > 0) {
@@ -44,8 +47,8 @@ func TestShippedHooks(t *testing.T) {
 		check(hook.Name, hook.FailurePolicy, hook.Rules, hook.MatchConditions)
 	}
 	want := []string{"validate.sluice.dev", "validate-workloads.sluice.dev", "validate-host-network.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev",
-		"guard-generated.sluice.dev", "guard-namespaces.sluice.dev", "guard-pods.sluice.dev",
-		"mutate.sluice.dev", "mutate-workloads.sluice.dev", "hold-pods.sluice.dev"}
+		"guard-generated.sluice.dev", "guard-namespaces.sluice.dev", "guard-pods.sluice.dev", "validate-core.sluice.dev",
+		"mutate.sluice.dev", "mutate-workloads.sluice.dev", "hold-pods.sluice.dev", "mutate-core.sluice.dev"}
 	if !slices.Equal(names, want) {
 		t.Errorf("the entries are %q, want %q", names, want)
 	}

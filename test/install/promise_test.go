@@ -126,7 +126,7 @@ func TestHooks(t *testing.T) {
 	// What they are about is cluster-scoped, and no selector of namespaces applies; or it is Namespaces themselves.
 	global := []string{"guard-namespaces.sluice.dev", "gatepolicies.sluice.dev", "gateexceptions.sluice.dev"}
 	// Hosts and isolation are reserved; break-glass is told of. A dry run does neither.
-	acting := []string{"validate.sluice.dev", "guard-generated.sluice.dev", "guard-namespaces.sluice.dev", "guard-pods.sluice.dev"}
+	acting := []string{"validate.sluice.dev", "validate-core.sluice.dev", "guard-generated.sluice.dev", "guard-namespaces.sluice.dev", "guard-pods.sluice.dev"}
 	effects := map[bool]admissionv1.SideEffectClass{false: admissionv1.SideEffectClassNone, true: admissionv1.SideEffectClassNoneOnDryRun}
 	for _, overlay := range overlays {
 		objects := kustomize(t, overlay)
@@ -166,7 +166,7 @@ func hooksOf(t *testing.T, objects Objects) []hook {
 		into(t, objects[kind+" sluice"].Object, &configuration)
 		all = append(all, configuration.Webhooks...)
 	}
-	if len(all) < 11 {
+	if len(all) < 13 {
 		t.Fatalf("%d webhooks", len(all))
 	}
 	return all

@@ -377,10 +377,12 @@ var _ = Describe("the labels of a namespace", func() {
 		GinkgoHelper()
 		var hooks admissionv1.ValidatingWebhookConfiguration
 		Expect(api.Get(ctx, client.ObjectKey{Name: "sluice"}, &hooks)).To(Succeed())
-		for _, rule := range hooks.Webhooks[0].Rules {
-			if rule.Resources[0] == "namespaces" {
-				Expect(rule.Operations).To(ConsistOf(admissionv1.Update))
-				return true
+		for _, hook := range hooks.Webhooks {
+			for _, rule := range hook.Rules {
+				if rule.Resources[0] == "namespaces" {
+					Expect(rule.Operations).To(ConsistOf(admissionv1.Update))
+					return true
+				}
 			}
 		}
 		return false

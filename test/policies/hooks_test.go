@@ -10,9 +10,10 @@ import (
 
 func regexpOf(text string) string { return regexp.QuoteMeta(text) }
 
-// resources are those that an entry of the validating configuration sends.
+// resources are those that two entries of the validating configuration send, the one for the cluster's own kinds first.
 func resources(ctx context.Context) string {
-	return kubectl(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}").out
+	return kubectl(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o",
+		"jsonpath={.webhooks[8].rules[*].resources} {.webhooks[0].rules[*].resources}").out
 }
 
 const shipped = `["services","services/status"] ["ingresses"] ["networkpolicies"]`
@@ -51,7 +52,7 @@ var _ = Describe("the webhook configurations", Serial, func() {
 		}).Should(Equal("2"))
 		Expect(kubectl(ctx, "", "get", "mutatingwebhookconfiguration", "sluice").complaint).To(ContainSubstring("NotFound"))
 		must(ctx, "", "apply", "-k", options.Manifests)
-		for _, entry := range []string{"0", "1", "2"} {
+		for _, entry := range []string{"0", "1", "2", "3"} {
 			must(ctx, "", "patch", "mutatingwebhookconfiguration", "sluice", "--type=json", "-p",
 				`[{"op": "add", "path": "/webhooks/`+entry+`/clientConfig/caBundle", "value": "`+bundle+`"}]`)
 		}

@@ -72,9 +72,7 @@ var _ = Describe("a policy", func() {
 		Expect(apply(ctx, configMap("interest", "b", "good")).err).NotTo(HaveOccurred())
 		Expect(reviews("kind", "ConfigMap")).To(BeNumerically(">", 0))
 		must(ctx, "", "delete", "gatepolicy", "config")
-		Eventually(func() string {
-			return must(ctx, "", "get", "validatingwebhookconfiguration", "sluice", "-o", "jsonpath={.webhooks[0].rules[*].resources}")
-		}).Should(Equal(shipped))
+		Eventually(func() string { return resources(ctx) }).Should(Equal(shipped))
 		Eventually(func() error { return apply(ctx, configMap("interest", "c", "bad")).err }).Should(Succeed())
 	})
 
