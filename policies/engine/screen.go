@@ -115,7 +115,7 @@ type screening struct {
 	read    []int // documents in values
 	paths   []inputPath
 	reached []reached
-	visited []int32 // places in reached
+	visited []int32 // numbers in reached
 
 	arguments  []*ast.Term // of all calls that are being made
 	output     *ast.Term   // of the last call of a built-in function

@@ -4,15 +4,15 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// places are the paths in the input that rules name, such as input.request.object.spec. What is at one of them is looked up once,
-// for all rules of a unit.
+// inputPaths are those that the rules of a unit name, such as input.request.object.spec. They are numbered, and what is at one of them
+// is looked up once for all rules.
 type inputPaths struct {
 	all     []inputPath
 	numbers map[inputPathName]int32
 }
 
 type inputPath struct {
-	in  int32 // the place that it lies in, which has a smaller number
+	in  int32 // the path that it goes on from, which has a smaller number
 	key *ast.Term
 }
 
@@ -28,7 +28,7 @@ func newInputPaths() inputPaths {
 	return inputPaths{all: make([]inputPath, 1), numbers: map[inputPathName]int32{}}
 }
 
-// within is the number of what is behind a key in a place.
+// within is the number of the path that goes on from another one with a key.
 func (p *inputPaths) within(in int32, key *ast.Term) int32 {
 	name := inputPathName{in, key.String()}
 	number, known := p.numbers[name]
@@ -40,13 +40,13 @@ func (p *inputPaths) within(in int32, key *ast.Term) int32 {
 	return number
 }
 
-// reached is what is at a place of one input.
+// reached is what is at a path of one input.
 type reached struct {
 	known bool
 	term  *ast.Term // nil for nothing
 }
 
-// at is what is at a place; nil for nothing. There has to be an input.
+// at is what is at a path; nil for nothing. There has to be an input.
 func (s *screening) at(number int32) *ast.Term {
 	if number == wholeInput {
 		return s.input

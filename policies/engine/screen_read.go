@@ -15,7 +15,7 @@ type document struct {
 	branches    bool // what it is may be the result of a function that has an else
 	definitions []*definition
 	fallback    *ast.Term // the value of a default rule; nil if there is none
-	alias       *operand  // the constant or the place that the name stands for; nil for others
+	alias       *operand  // the constant or the path in the input that the name stands for; nil for others
 }
 
 // definition is one rule: its arguments, its body, and its value, or the element that it adds to a set.
@@ -64,10 +64,10 @@ const (
 	operandComprehension
 )
 
-// operand is a term. A path may follow on any but a constant.
+// operand is a term. A path may follow on any.
 type operand struct {
 	kind     operandKind
-	number   int32 // of a slot or a place
+	number   int32 // of a slot, or of a path in the input
 	constant *ast.Term
 	more     *compound // of other kinds
 	path     []operand
@@ -87,6 +87,8 @@ type comprehension struct {
 	body  []step
 	value operand // of a solution; of an object [key, value]
 }
+
+func (o *operand) isConstant() bool { return o.kind == operandConstant && len(o.path) == 0 }
 
 func (o *operand) isVariable() bool { return o.kind == operandSlot && len(o.path) == 0 }
 
@@ -153,7 +155,7 @@ func (r *screenReader) document(name ast.Ref) *document {
 	return d
 }
 
-// alias is the constant or the place that a definition gives a name to, by a value, or by a variable that is equal to it.
+// alias is the constant or the path in the input that a definition gives a name to, by a value, or by a variable that is equal to it.
 func (d *definition) alias() *operand {
 	value := &d.value
 	switch {
@@ -224,7 +226,7 @@ func (r *bodyReader) steps(body ast.Body) []step {
 
 // isTrue tells that a step is the body of a rule that has none.
 func (s *step) isTrue() bool {
-	return s.kind == stepHolds && s.operands[0].kind == operandConstant && s.operands[0].constant.Value == ast.Value(ast.Boolean(true))
+	return s.kind == stepHolds && s.operands[0].isConstant() && s.operands[0].constant.Value == ast.Value(ast.Boolean(true))
 }
 
 func (r *bodyReader) step(expr *ast.Expr) step {
@@ -389,9 +391,9 @@ func (r *screenReader) named(ref ast.Ref) (*document, ast.Ref) {
 	return nil, nil
 }
 
-// follow is what a path leads to. What constants lead to in a constant is one, and in the input a place.
+// follow is what a path leads to. What constants lead to in a constant is one, and in the input a path of it.
 func (r *screenReader) follow(from operand, path []operand) operand {
-	for len(path) > 0 && path[0].kind == operandConstant {
+	for len(path) > 0 && path[0].isConstant() {
 		if from.kind == operandInput {
 			from.number = r.paths.within(from.number, path[0].constant)
 		} else if value := constantAt(from, path[0].constant); value != nil {

@@ -103,6 +103,14 @@ func TestScreenUnderstandsConditions(t *testing.T) {
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 1":                                 "says",
 		"deny contains \"x\" if o.a == 2\nwarn contains \"y\" if o.a == 3":                                 "silent",
 
+		// constants and what they lead to
+		"deny contains \"x\" if o[names[_]] == \"word\"\nnames := [\"missing\", \"text\"]": "says",
+		"deny contains \"x\" if o[names[_]] == \"other\"\nnames := [\"a\", \"text\"]":      "silent",
+		"deny contains \"x\" if o[names[1]] == \"word\"\nnames := [\"missing\", \"text\"]": "says",
+		"deny contains \"x\" if o[names[0]] == 1\nnames := {0: \"zero\", 1: \"a\"}":        "silent",
+		"deny contains \"x\" if names[o.text].y == 2\nnames := {\"word\": {\"y\": 2}}":     "says",
+		"deny contains \"x\" if names[o.text].y == 1\nnames := {\"word\": {\"y\": 2}}":     "silent",
+
 		// what is said
 		`deny contains {"msg": "x", "field": o.text} if o.a == 1`:                                  "says",
 		`deny contains {"msg": sprintf("%d of %s", [count(o.list), o.text]), "fix": "y"}`:          "says",
@@ -358,6 +366,22 @@ warn contains "y" if input.request.object.spec.warn
 		if deny, warn := program.MaySay(0, engine.Deny), program.MaySay(0, engine.Warn); deny != c.deny || warn != c.warn || program.MaySay(0, engine.Patch) {
 			t.Errorf("%v: deny %t, warn %t", c.domains, deny, warn)
 		}
+	}
+}
+
+// What is behind a parameter that is true, and no object, is undefined.
+func TestConstantsEndPaths(t *testing.T) {
+	library := load(t, map[string]string{"told": strings.Replace(thing(`deny contains "x" if input.parameters.flag.deeper
+
+warn contains "y" if input.parameters.flag
+`), "#   kinds:", "#   parameters: {type: object, properties: {flag: {}}, additionalProperties: false}\n#   kinds:", 1)})
+	policy := engine.Policy{Name: "p", Rule: library.Rules()[0], Parameters: map[string]any{"flag": true}}
+	program, err := engine.Compile([]engine.Policy{policy}, engine.DefaultBudget(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if program.MaySay(0, engine.Deny) || !program.MaySay(0, engine.Warn) {
+		t.Errorf("deny %t, warn %t", program.MaySay(0, engine.Deny), program.MaySay(0, engine.Warn))
 	}
 }
 
