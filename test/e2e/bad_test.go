@@ -25,7 +25,6 @@ const review = `{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
 type bad struct {
 	body   []byte // nil is one that trickles in
 	answer int
-	late   int // what it is answered if it isn't there in time; 0 if it can't be late
 }
 
 func badReviewsByName() map[string]bad {
@@ -36,7 +35,7 @@ func badReviewsByName() map[string]bad {
 		"duplicate keys":  {body: []byte(strings.Replace(fmt.Sprintf(review, `"value"`), `"data"`, `"data": {}, "data"`, 1)), answer: http.StatusBadRequest},
 		"deep":            {body: fmt.Appendf(nil, review, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), answer: http.StatusBadRequest},
 		"huge":            {body: huge(8 << 20), answer: http.StatusRequestEntityTooLarge},
-		"large, in parts": {body: huge(6 << 20)[:6<<20], answer: http.StatusBadRequest, late: http.StatusRequestTimeout}, // read to its end, which is not that of a review
+		"large, in parts": {body: huge(6 << 20)[:6<<20], answer: http.StatusBadRequest}, // read to its end, which is not that of a review
 		"slow":            {body: nil, answer: http.StatusRequestTimeout},
 	}
 }
@@ -74,8 +73,8 @@ func badReviews(ctx context.Context) {
 	l.stopUnharmed(ctx, fmt.Sprintf("%d bad reviews come in %d s", sent, seconds))
 	AddReportEntry("answers to bad reviews", fmt.Sprint(answers))
 	for name, bad := range all {
-		for status := range answers[name] {
-			Expect(status).To(BeElementOf(bad.answer, bad.late, http.StatusTooManyRequests, connectionClosed), name)
+		for status := range answers[name] { // of a body that a busy machine doesn't get within the second, it says so
+			Expect(status).To(BeElementOf(bad.answer, http.StatusRequestTimeout, http.StatusTooManyRequests, connectionClosed), name)
 		}
 		Expect(answers[name][bad.answer]).To(BeNumerically(">", 0), name)
 	}
