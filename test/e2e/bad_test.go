@@ -107,9 +107,13 @@ func sendBad(ctx context.Context, c *http.Client, to string, body []byte) int {
 	if body == nil {
 		request.ContentLength = int64(len(review))
 	}
+	began := time.Now()
 	response, err := c.Do(request)
 	if err != nil {
 		return connectionClosed
+	}
+	if response.StatusCode == http.StatusRequestTimeout { // no sooner than nine tenths of its second are over
+		Expect(time.Since(began)).To(BeNumerically(">=", 900*time.Millisecond))
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(response.Body) // what comes after an error is no answer

@@ -380,6 +380,7 @@ var _ = Describe("the labels of a namespace", func() {
 		for _, hook := range hooks.Webhooks {
 			for _, rule := range hook.Rules {
 				if rule.Resources[0] == "namespaces" {
+					Expect(hook.Name).To(Equal("validate-core.sluice.dev"))
 					Expect(rule.Operations).To(ConsistOf(admissionv1.Update))
 					return true
 				}
