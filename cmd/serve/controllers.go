@@ -72,6 +72,7 @@ func addControllers(ctx context.Context, manager, leader ctrl.Manager, o Options
 		return err
 	}
 	rights := controllers.NewRights(manager.GetClient(), kinds)
+	rights.Gained = generator.Relook
 	interceptor := &controllers.Interceptor{
 		Client: manager.GetClient(), Kinds: kinds, Configuration: o.WebhookConfiguration, Snapshots: snapshots, Unmarked: generator.Unmarked,
 		MissingToHold: func(ctx context.Context) (string, error) {

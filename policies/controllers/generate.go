@@ -142,6 +142,9 @@ func (g *Generator) Told(change state.Change) {
 	}
 }
 
+// Relook has everything looked at again, whatever is still to wait after it failed.
+func (g *Generator) Relook() { wake(g.relook) }
+
 // Reconcile makes exist what policies ask for beside one object. What fails is retried with backoff, and keeps nothing else
 // from being done.
 func (g *Generator) Reconcile(ctx context.Context, trigger objectKey) (ctrl.Result, error) {

@@ -20,6 +20,9 @@ const AggregationLabel = "rbac.policy.sluice.dev/aggregate-to-sluice"
 
 // Rights asks the API server what Sluice may do. Answers are kept for a short time.
 type Rights struct {
+	// Gained is told when Sluice may do something that it could not do before; nil tells nobody.
+	Gained func()
+
 	client client.Client
 	mapper meta.RESTMapper
 	now    func() time.Time
@@ -109,7 +112,11 @@ func (r *Rights) allowed(ctx context.Context, asked right) (bool, error) {
 		return false, fmt.Errorf("ask for the right to %s %s: %w", asked.verb, asked.resource, err)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	gained := review.Status.Allowed && found && !r.kept[asked].allowed
 	r.kept[asked] = answer{review.Status.Allowed, r.now().Add(rightsKept)}
+	r.mu.Unlock()
+	if gained && r.Gained != nil {
+		r.Gained()
+	}
 	return review.Status.Allowed, nil
 }
