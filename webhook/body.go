@@ -66,6 +66,8 @@ func bodySize(r *http.Request) int64 {
 
 // readWithin is readBody that gives up a body that trickles in when the context ends. Setting a read
 // deadline beforehand would do the same, but costs HTTP/2 a detour through the connection's own goroutine.
+// Over HTTP/1.1 net/http reads on behind the body to learn whether the client goes: if it meets the deadline
+// there, it takes the client for gone and ends the context of all that come later. Such a connection ends.
 func readWithin(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, *rejection) {
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -75,6 +77,9 @@ func readWithin(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]
 	body, rejected := readBody(r)
 	if !stop() {
 		<-interrupted // w must not be touched once the handler has returned
+		if r.ProtoMajor < 2 {
+			w.Header().Set("Connection", "close")
+		}
 	}
 	return body, rejected
 }

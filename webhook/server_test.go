@@ -14,8 +14,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sluice-gate/sluice/policies"
 )
 
 // certificateFor is a self-signed certificate for localhost.
@@ -134,6 +137,61 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 	}
 	if got := sum(t, registry, "sluice_reviews_rejected_total", "reason", "slow_body"); got != 2 {
 		t.Errorf("%v slow bodies", got)
+	}
+}
+
+// lateEnd is a body whose last bytes are there, but only read once the review's time is over.
+type lateEnd struct {
+	io.ReadCloser
+	time time.Duration
+}
+
+func (l *lateEnd) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if err == io.EOF {
+		time.Sleep(l.time) // nobody tells when the time of a review is over
+	}
+	return n, err
+}
+
+// A review whose body ends in the moment in which its time is over must not take the time of those that come after it on the
+// same connection.
+func TestLateBodyHarmsNoOther(t *testing.T) {
+	given := fake(func(ctx context.Context, _ policies.Request) policies.Decision {
+		if err := ctx.Err(); err != nil {
+			return policies.Decision{Failure: err.Error()}
+		}
+		return policies.Decision{Judged: true}
+	})
+	handlers, _ := handlersOf(t, given, nil)
+	var late atomic.Bool
+	judging := handlers.Validate
+	handlers.Validate = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if late.Load() {
+			r.Body = &lateEnd{r.Body, 300 * time.Millisecond}
+		}
+		judging.ServeHTTP(w, r)
+	})
+	url, config := start(t, handlers, ServerOptions{})
+	for _, http2 := range []bool{true, false} {
+		transport := &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: http2}
+		client := &http.Client{Transport: transport}
+		for _, length := range []int{len(shopFixed), firstRead + 1, firstRead + 1, len(shopFixed)} {
+			for _, isLate := range []bool{true, false} {
+				late.Store(isLate)
+				body := shopFixed + strings.Repeat(" ", length-len(shopFixed))
+				response, err := client.Post(url+"/validate?timeout=200ms", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer, _ := io.ReadAll(response.Body)
+				response.Body.Close()
+				if allowed := strings.Contains(string(answer), `"allowed":true`); !isLate && !allowed {
+					t.Errorf("HTTP/2 %v, %d bytes: after a late one %s %s", http2, length, response.Status, answer)
+				}
+			}
+		}
+		transport.CloseIdleConnections()
 	}
 }
 

@@ -62,7 +62,7 @@ func badReviews(ctx context.Context) {
 			to := replicas.running()[sent%replicas.wanted].Address
 			running.Go(func() {
 				defer GinkgoRecover()
-				answer := sendBad(ctx, clients, to, bad.body)
+				answer := sendBad(ctx, clients, to, bad)
 				mu.Lock()
 				defer mu.Unlock()
 				answers[name][answer]++
@@ -90,8 +90,9 @@ func badReviews(ctx context.Context) {
 const connectionClosed = 0
 
 // sendBad returns the status; nothing bad may be allowed.
-func sendBad(ctx context.Context, c *http.Client, to string, body []byte) int {
+func sendBad(ctx context.Context, c *http.Client, to string, bad bad) int {
 	GinkgoHelper()
+	body, timeout := bad.body, "10s"
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	content := io.Reader(bytes.NewReader(body))
@@ -99,9 +100,9 @@ func sendBad(ctx context.Context, c *http.Client, to string, body []byte) int {
 		slow, never := io.Pipe()
 		defer context.AfterFunc(ctx, func() { _ = never.Close() })() // a request whose connection is closed waits for its body
 		defer func() { _ = never.Close() }()
-		content = io.MultiReader(strings.NewReader(review[:100]), slow)
+		content, timeout = io.MultiReader(strings.NewReader(review[:100]), slow), "1s"
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+to+"/validate?timeout=1s", content)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+to+"/validate?timeout="+timeout, content)
 	Expect(err).NotTo(HaveOccurred())
 	request.Header.Set("Content-Type", "application/json")
 	if body == nil {
