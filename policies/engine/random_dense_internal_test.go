@@ -23,7 +23,7 @@ func (w *denseWriter) atom() string {
 	if len(w.vars) > 0 && w.IntN(2) == 0 {
 		return w.one(w.vars...)
 	}
-	return w.one("1", "2", "3", "o.a", "o.b", "true", "false", "[1, 2]", "[2, 1]", "o.list[0]")
+	return w.one("1", "2", "3", "o.a", "o.b", "true", "false", "[1, 2]", "[2, 1]", "o.list[0]", "told.a", "told.b", "told.list[0]", "told.a.b")
 }
 
 func (w *denseWriter) pattern() string {
@@ -54,7 +54,7 @@ func (w *denseWriter) collection() string {
 	if len(w.sets) > 0 && w.IntN(2) == 0 {
 		return w.one(w.sets...)
 	}
-	return w.one("o.list", "o.list", "o.map", "[1, 2, 3]", "{1, 2, [1, 2]}", "[[1, 2], [2, 3]]")
+	return w.one("o.list", "o.list", "o.map", "told.list", "told.map", "[1, 2, 3]", "{1, 2, [1, 2]}", "[[1, 2], [2, 3]]")
 }
 
 func (w *denseWriter) term(depth int) string {
@@ -174,7 +174,7 @@ func (w *denseWriter) definition(head string) string {
 
 // rules are the lines of two modules, of which some may not compile.
 func (w *denseWriter) rules() map[string][]string {
-	lines := []string{"package sluice.test.random", "o := input.request.object.spec"}
+	lines := []string{"package sluice.test.random", "o := input.request.object.spec", "told := " + w.object()} // as parameters are
 	for i := range 12 {
 		name := fmt.Sprintf("r%d", i)
 		form := w.IntN(3)

@@ -40,9 +40,9 @@ func (w *writer) constant() string {
 		`{"a": {"b": 1}}`, "{[1, 2]}", `[{"a": 1}, {"a": 2}]`, "[false]", `{"a": false}`, "[1.0, 2]", `{1.0: "a", "b": null}`))
 }
 
-// ref is a path into the input, a rule, a variable or the result of a call.
+// ref is a path into the input, what stands for parameters (told), a rule, a variable or the result of a call.
 func (w *writer) ref(depth int) string {
-	base := w.one("o", "o.list", "o.map", `input.request["object"].spec`, "data.sluice.test.random.o")
+	base := w.one("o", "o.list", "o.map", `input.request["object"].spec`, "data.sluice.test.random.o", "data.sluice.test.random.told", "data.sluice.test.random.told.map")
 	switch w.IntN(6) {
 	case 0, 1:
 		if len(w.docs) > 0 {
