@@ -175,6 +175,9 @@ func (e *endpoint) review(out []byte, w http.ResponseWriter, r *http.Request, st
 		return out, reject(http.StatusTooManyRequests, "queue_timeout", "the review waited too long to be judged")
 	}
 	defer e.limiter.release(judged)
+	if r.ProtoMajor < 2 { // the goroutine is its connection's, and keeps its stack
+		return e.answer(ctx, out, current, body, start)
+	}
 	e.limiter.run(func() { out, rejected = e.answer(ctx, out, current, body, start) })
 	return out, rejected
 }

@@ -100,7 +100,13 @@ func gateOf(t testing.TB, specs ...v1alpha1.GatePolicy) *policies.Gate {
 }
 
 func post(handler http.Handler, body string) *httptest.ResponseRecorder {
+	return postBy(1, handler, body)
+}
+
+// postBy is post by a major version of HTTP.
+func postBy(version int, handler http.Handler, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/validate?timeout=10s", strings.NewReader(body))
+	r.ProtoMajor = version
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)

@@ -98,8 +98,9 @@ type task struct {
 const workerIdle = 30 * time.Second
 
 // run does what a slot was acquired for on a worker and waits for it. Workers keep their stacks: evaluation
-// recurses deeply, and a server's goroutine is new for each request; growing its stack step by step took
-// a third of the time of a review. There are about as many workers as slots. A panic is the caller's.
+// recurses deeply, and over HTTP/2 a server's goroutine is new for each request; growing its stack step by step took
+// a third of the time of a review. Handing over wakes another thread, which costs less, but not nothing. There are about as
+// many workers as slots. A panic is the caller's.
 func (l *limiter) run(do func()) {
 	t := task{do, make(chan any, 1)}
 	select {

@@ -16,13 +16,15 @@ import (
 // refused at once; the waiting are refused after half of their time, or judged when a slot is free.
 func TestConcurrencyIsBounded(t *testing.T) {
 	for name, test := range map[string]struct {
-		takes            time.Duration
-		judged, refused  int
-		full, outOfTime  float64
-		longest, allWait time.Duration
+		takes           time.Duration
+		judged, refused int
+		full, outOfTime float64
+		version         int
+		allWait         time.Duration
 	}{
-		"slow":  {takes: 8 * time.Second, judged: 2, refused: 8, full: 5, outOfTime: 3, allWait: 8 * time.Second},
-		"quick": {takes: time.Second, judged: 5, refused: 5, full: 5, allWait: 3 * time.Second},
+		"slow":             {version: 1, takes: 8 * time.Second, judged: 2, refused: 8, full: 5, outOfTime: 3, allWait: 8 * time.Second},
+		"quick":            {version: 1, takes: time.Second, judged: 5, refused: 5, full: 5, allWait: 3 * time.Second},
+		"slow over HTTP/2": {version: 2, takes: 8 * time.Second, judged: 2, refused: 8, full: 5, outOfTime: 3, allWait: 8 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -44,7 +46,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 				answers := make(chan *httptest.ResponseRecorder, 10)
 				start := time.Now()
 				for range 10 {
-					go func() { answers <- post(handlers.Validate, shopReview) }()
+					go func() { answers <- postBy(test.version, handlers.Validate, shopReview) }()
 				}
 				codes := map[int]int{}
 				for range 10 {
