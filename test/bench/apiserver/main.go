@@ -73,6 +73,7 @@ func compare(ctx context.Context, s *stage, p plan) error {
 		"a replica with these policies was ready %.1f s after its start\n\n", runtime.NumCPU(), runtime.Version(), p.clients, p.objects, p.turn, s.ready.Seconds())
 	fmt.Println("| write | hook | writes/s | p50 | p99 | against allow-all | quarters of the turns |")
 	fmt.Println("|---|---|---|---|---|---|---|")
+	whole := map[hook][]measurement{} // each of them one turn of every write
 	for _, op := range s.operations() {
 		turns := map[hook][]measurement{}
 		for first := 0; first < p.objects; first += p.turn {
@@ -84,19 +85,33 @@ func compare(ctx context.Context, s *stage, p plan) error {
 				turns[h] = append(turns[h], m)
 			}
 		}
-		floor := together(turns[floorHook])
-		for _, h := range hooks() {
-			var ratios []float64
-			for i, m := range turns[h] {
-				ratios = append(ratios, m.rate()/turns[floorHook][i].rate())
+		printTurns(op.name, turns)
+		for h, ms := range turns {
+			if whole[h] == nil {
+				whole[h] = make([]measurement, len(ms))
 			}
-			slices.Sort(ratios)
-			all := together(turns[h])
-			fmt.Printf("| %s | %s | %.0f | %s | %s | %.2f | %.2f to %.2f |\n", op.name, h.title(), all.rate(), milliseconds(all.quantile(50)),
-				milliseconds(all.quantile(99)), all.rate()/floor.rate(), ratios[len(ratios)/4], ratios[len(ratios)*3/4])
+			for i, m := range ms {
+				whole[h][i] = together([]measurement{whole[h][i], m})
+			}
 		}
 	}
+	printTurns("all of these", whole)
 	return nil
+}
+
+// printTurns prints a row for each hook: by all turns together, and by each beside the allow-all hook's.
+func printTurns(name string, turns map[hook][]measurement) {
+	floor := together(turns[floorHook])
+	for _, h := range hooks() {
+		var ratios []float64
+		for i, m := range turns[h] {
+			ratios = append(ratios, m.rate()/turns[floorHook][i].rate())
+		}
+		slices.Sort(ratios)
+		all := together(turns[h])
+		fmt.Printf("| %s | %s | %.0f | %s | %s | %.2f | %.2f to %.2f |\n", name, h.title(), all.rate(), milliseconds(all.quantile(50)),
+			milliseconds(all.quantile(99)), all.rate()/floor.rate(), ratios[len(ratios)/4], ratios[len(ratios)*3/4])
+	}
 }
 
 // inTurn are the hooks, of which each round begins with another one: none always writes just after the same other has.
