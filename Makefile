@@ -159,8 +159,9 @@ deploy: ## install config/OVERLAY (default), with IMAGE, then the policies of PR
 			[ $$try != 6 ] || exit 1; \
 			echo "the API server may not have seen yet that Sluice answers"; sleep 5; \
 		done; \
-		read -r profile _ <<<"$$("$$kubectl" get -k $(dir $(POLICIES)) -o 'jsonpath={.items[*].metadata.labels.policy\.sluice\.dev/profile}')"; \
-		[ -z "$$profile" ] || "$$kubectl" delete gatepolicies --selector "policy.sluice.dev/profile,policy.sluice.dev/profile!=$$profile"; \
+		wanted=$$("$$kubectl" get -k $(dir $(POLICIES)) -o name | sort); \
+		stale=$$("$$kubectl" get gatepolicies --selector policy.sluice.dev/profile -o name | sort | comm -13 <(echo "$$wanted") -); \
+		[ -z "$$stale" ] || "$$kubectl" delete $$stale; \
 		"$$kubectl" wait --for=condition=Ready --timeout=60s gatepolicies --all; \
 	fi
 

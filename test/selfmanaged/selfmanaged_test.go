@@ -35,6 +35,9 @@ func TestSelfManaged(t *testing.T) {
 	own := filepath.Join(t.TempDir(), "own.yaml")
 	g.Expect(os.WriteFile(own, []byte(`{apiVersion: policy.sluice.dev/v1alpha1, kind: GatePolicy, metadata: {name: own}, spec: {rule: ingress-tls-required, action: Warn}}`),
 		0o600)).To(Succeed())
+	dropped := filepath.Join(t.TempDir(), "dropped.yaml")
+	g.Expect(os.WriteFile(dropped, []byte(`{apiVersion: policy.sluice.dev/v1alpha1, kind: GatePolicy,
+		metadata: {name: dropped, labels: {policy.sluice.dev/profile: baseline}}, spec: {rule: ingress-tls-required, action: Warn}}`), 0o600)).To(Succeed())
 	run(t, cluster.Kubeconfig(), "deploy", "OVERLAY=local")
 	kubectl("apply", "-f", "../../config/selfmanaged/role.yaml", "-f", "../../config/selfmanaged/secret.yaml")
 	serve(t, g, cluster)
@@ -42,9 +45,10 @@ func TestSelfManaged(t *testing.T) {
 	kubectl("create", "-f", own)
 	const actions = `jsonpath={range .items[*]}{.metadata.name}={.spec.action} {end}`
 	g.Expect(kubectl("get", "gatepolicies", "-o", actions)).To(And(ContainSubstring("workload-host-network=Warn"), Not(ContainSubstring("=Deny"))))
+	kubectl("create", "-f", dropped)
 	run(t, cluster.Kubeconfig(), "deploy", "OVERLAY=local", "PROFILE=baseline")
 	g.Expect(kubectl("get", "gatepolicies", "-o", actions)).To(And(ContainSubstring("ingress-tls-required=Deny"), ContainSubstring("own=Warn"),
-		Not(ContainSubstring("workload-host-network"))), "one profile takes the place of another, and what is nobody's stays")
+		Not(ContainSubstring("workload-host-network")), Not(ContainSubstring("dropped"))), "one profile takes the place of another and of its own older version, and what is nobody's stays")
 	g.Expect(installed.AwaitVerdicts(t.Context(), cluster)).To(Succeed())
 	serve(t, g, cluster) // another replica takes what the first has made
 
